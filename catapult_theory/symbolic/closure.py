@@ -1,0 +1,355 @@
+"""The closure engine: from a network, a loss and an optimizer to exact, closed updates.
+
+For an output that is a function of the Gram matrix of the width-n parameters the gradient is
+grad L = Phi G with G = (2/n) g D, D the symmetric gradient of the output and g = dl/df. An
+optimizer that is linear in Phi then acts from the right, Phi' = Phi M, so that
+Gamma' = M^T Gamma M is closed at every width (THEORY section 2). The engine differentiates,
+finds the smallest set of invariants that the step maps to itself, and eliminates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import sympy as sp
+
+from catapult_theory.errors import ModelError, NotClosed
+from catapult_theory.symbolic import losses, optimizers
+from catapult_theory.symbolic.coordinates import Coordinates, choose_coordinates
+from catapult_theory.symbolic.curvature import sharpness
+from catapult_theory.symbolic.domain import domain_of
+from catapult_theory.symbolic.forms import collected, tidy, tidy_update
+from catapult_theory.symbolic.gram import GramMatrix, LinearStep, Row, gradient_rows, independent
+from catapult_theory.symbolic.model import Model
+from catapult_theory.symbolic.symbols import Inner, f, g, n, y
+from catapult_theory.symbolic.update_map import Frame, Step, UpdateMap, prime
+
+
+def derive(
+    model: Model,
+    loss: Any = "squared",
+    optimizer: Any = "gd",
+    observables: Iterable[str] | Mapping[str, Any] | None = None,
+) -> UpdateMap:
+    """Derive the exact closed dynamics of a network under training.
+
+    Parameters
+    ----------
+    model : Model
+        Scalar (inner products of vectors) or matrix.
+    loss : str, Loss or sympy.Expr
+        By name, as an object, or as an expression in ``f`` and ``y``.
+    optimizer : str or Optimizer
+        By name or as an object of `optimizers`.
+    observables : names or mapping, optional
+        Quantities to follow besides f and lam: names of the model's observables or of
+        carried quantities ("Delta"), or a mapping from new names to expressions.
+
+    Returns
+    -------
+    UpdateMap
+
+    Raises
+    ------
+    NotClosed
+        If the dynamics leaves the inner products; names the first term that leaves.
+    ModelError, InputError
+        If model, loss or optimizer cannot be understood.
+
+    Examples
+    --------
+    >>> import catapult_theory as ct
+    >>> print(ct.derive(ct.models.uv()))
+    f' = f*(1 - eta*lam + eta**2*f**2/n)
+    lam' = eta*f**2*(eta*lam - 4)/n + lam
+    exact at every width n
+    """
+    if not isinstance(model, Model):
+        raise ModelError(f"derive needs a ct.Model (or one of ct.models), not {model!r}")
+    rule = optimizers.get(optimizer)
+    if isinstance(rule, optimizers.Coordinatewise):
+        raise NotClosed(rule.term, rule.reason)
+    cost = losses.get(loss)
+    if model.is_matrix:
+        from catapult_theory.symbolic.matrix_closure import derive_matrix
+
+        return derive_matrix(model, cost, rule, observables)
+    named = _requested(model, observables)
+    return _Derivation(model, cost, rule, named).update_map()
+
+
+def _requested(model: Model, observables: Any) -> dict[str, Any]:
+    """Split the request into expressions by name; None where the engine shall find it."""
+    if observables is None:
+        return dict(model.observables)
+    if isinstance(observables, Mapping):
+        return {**model.observables, **observables}
+    names = [observables] if isinstance(observables, str) else list(observables)
+    return {**model.observables, **{name: model.observables.get(name) for name in names}}
+
+
+class _Derivation:
+    """One derivation of a scalar model, step by step."""
+
+    def __init__(self, model: Model, loss: Any, rule: Any, named: Mapping[str, Any]) -> None:
+        self.model, self.loss, self.rule = model, loss, rule
+        self.named = {k: e for k, e in named.items() if e is not None}
+        self.asked = [k for k, e in named.items() if e is None]
+        names = [v.atom.name for v in model.vectors]
+        _check_closed([model.output, *self.named.values()], names)
+        buffers = [f"P_{name}" + "" * c for c in range(1, rule.copies) for name in names]
+        self.trained = len(names)
+        self.gram = GramMatrix((*names, *buffers))
+        self.output = self.gram.of(model.output)
+        self.steps: list[Step] = []
+
+    def update_map(self) -> UpdateMap:
+        """Run the derivation."""
+        step, functions = self._step_matrix()
+        linear = LinearStep(self.gram, step)
+        extra = {k: self.gram.of(e) for k, e in self.named.items()}
+        rows = gradient_rows(self.gram, self.output)
+        for function in extra.values():
+            rows += gradient_rows(self.gram, function)
+        coordinates = self._coordinates(linear, rows, extra)
+        maps = self._updates(linear, coordinates, functions)
+        carried = self._carried(linear, coordinates, functions)
+        result = self._assemble(coordinates, maps, carried, extra)
+        return result.with_observables(*self.asked) if self.asked else result
+
+    def _step_matrix(self) -> tuple[sp.Matrix, dict[sp.Symbol, sp.Expr]]:
+        """Return M with opaque g, and the functions of Gamma that its entries contain."""
+        block = self.gram.symmetric_gradient(self.output)[: self.trained, : self.trained]
+        D = sp.ImmutableMatrix(block).reshape(self.trained, self.trained)
+        opaque, functions = _opaque(D, self.gram)
+        G = (2 * g / n) * opaque
+        step = self.rule.step_matrix(sp.Matrix(G))
+        self._explain_gradient(D, G)
+        at_point = {s: self._at_point(e) for s, e in functions.items()}
+        return step, at_point
+
+    def _at_point(self, function: sp.Expr) -> sp.Expr:
+        """Return a function of the parameters' Gram matrix where the gradient is taken."""
+        point, p = self.rule.point, self.trained
+        if list(point) == [1] + [0] * (len(point) - 1):
+            return function
+        table = {
+            self.gram.matrix[i, j]: sum(
+                point[a] * point[b] * self.gram.matrix[a * p + i, b * p + j]
+                for a in range(len(point))
+                for b in range(len(point))
+            )
+            for i in range(p)
+            for j in range(i, p)
+        }
+        return function.xreplace(table)
+
+    def _explain_gradient(self, D: Any, G: Any) -> None:
+        names = self.gram.names[: self.trained]
+        frame = sp.Symbol("Phi")
+        gradients = tuple(
+            (sp.Symbol(f"dL/d{name}"), sp.Add(*(G[i, j] * sp.Symbol(names[i]) for i in range(len(names)))))
+            for j, name in enumerate(names)
+        )
+        self.steps += [
+            Step(
+                f"The output depends on the parameters Phi = [{', '.join(names)}] only through "
+                "their Gram matrix Gamma = Phi^T Phi / n:",
+                ((f, self.output),),
+            ),
+            Step(
+                "With g = dl/df and D the symmetric gradient of f in Gamma, grad L = (2/n) g Phi D:",
+                ((sp.Symbol("D"), D), *gradients),
+            ),
+            Step(
+                f"The optimizer ({self.rule.name}) acts on the frame from the right, Phi' = Phi M, so "
+                "that Gamma' = M^T Gamma M is closed at every width:",
+                ((sp.Symbol("M"), self.rule.step_matrix(sp.Matrix(G))),),
+            ),
+        ]
+        del frame
+
+    def _coordinates(self, linear: LinearStep, rows: list[Row], extra: Mapping[str, Any]) -> Coordinates:
+        D = sp.ImmutableMatrix(self.gram.symmetric_gradient(self.output)[: self.trained, : self.trained])
+        base = self.gram.matrix[: self.trained, : self.trained]
+        kernel = sp.expand(4 / n * (D * base * D).trace())
+        basis = linear.closure(rows)
+        chosen = choose_coordinates(self.gram, basis, self.output, kernel, extra)
+        self.steps.append(
+            Step(
+                f"The smallest set of invariants that contains f and is mapped to itself has "
+                f"{len(basis)} members (of {len(self.gram.entries)} entries of Gamma):",
+                tuple((s, self._readable(e)) for s, e in chosen.definitions.items()),
+            )
+        )
+        return chosen
+
+    def _readable(self, expression: sp.Expr) -> sp.Expr:
+        return sp.expand(expression.xreplace(self.gram.inner))
+
+    def _updates(
+        self, linear: LinearStep, coordinates: Coordinates, functions: Mapping[Any, Any]
+    ) -> dict[Any, Any]:
+        """Return the new state with g opaque, and record that step."""
+        inside = {s: coordinates.express(e) for s, e in functions.items()}
+        images = dict(zip(self.gram.entries, _upper(linear.image), strict=True))
+        updates = {}
+        for s, definition in coordinates.definitions.items():
+            image = coordinates.express(sp.expand(definition.xreplace(images)))
+            updates[s] = collected(image.xreplace(inside))
+        self.steps.append(
+            Step("Eliminating the Gram matrix:", tuple((prime(s), e) for s, e in updates.items()))
+        )
+        return updates
+
+    def _carried(
+        self, linear: LinearStep, coordinates: Coordinates, functions: Mapping[Any, Any]
+    ) -> dict[Any, tuple[sp.Expr, sp.Expr]]:
+        """Return imbalances |phi_i|^2 - |phi_j|^2 that the step only rescales."""
+        found: dict[Any, tuple[sp.Expr, sp.Expr]] = {}
+        inside = {s: coordinates.express(e) for s, e in functions.items()}
+        p = self.trained
+        for i in range(p):
+            for j in range(i + 1, p):
+                difference = self.gram.matrix[i, i] - self.gram.matrix[j, j]
+                row = self.gram.row(difference)
+                if len(linear.closure([row])) != 1 or len(independent([*coordinates.basis, row])) == len(
+                    coordinates.basis
+                ):
+                    continue
+                suffix = "" if p == 2 else f"_{self.gram.names[i]}_{self.gram.names[j]}"
+                symbol = sp.Symbol(f"Delta{suffix}", real=True)
+                (pivot,) = [k for k, c in enumerate(row) if c == 1]
+                factor = sp.Add(*(c * r[pivot] for c, r in linear.apply(row).items()))
+                found[symbol] = (difference, sp.factor(factor.xreplace(inside)))
+        return found
+
+    def _assemble(
+        self,
+        coordinates: Coordinates,
+        updates: Mapping[Any, Any],
+        carried: Mapping[Any, tuple[Any, Any]],
+        extra: Mapping[str, Any],
+    ) -> UpdateMap:
+        label = self.model.label
+        output = coordinates.express(self.output)
+        here = {f: output, y: label}
+        at = coordinates.express(self._at_point(self.output))
+        slope = self.loss.derivative().subs({f: at, y: label}, simultaneous=True)
+        anchors = (label,) if label != 0 else ()
+        new = {s: tidy_update(s, e.subs(g, slope), anchors if s == f else ()) for s, e in updates.items()}
+        self.steps.append(
+            Step(
+                f"With the loss l = {self.loss.expression} and label {label}:",
+                ((g, slope), *((prime(s), e) for s, e in new.items())),
+            )
+        )
+        seen = self._observables(coordinates, here)
+        rest = {s: factor.subs(g, slope) * s for s, (_, factor) in carried.items()}
+        if rest:
+            self.steps.append(
+                Step("Quantities that the step only rescales:", tuple((prime(s), e) for s, e in rest.items()))
+            )
+        for name, function in extra.items():
+            if name not in {s.name for s in new}:
+                seen[name] = tidy(coordinates.express(function))
+        constants = self._constants([*new.values(), *seen.values()])
+        definitions = {**coordinates.definitions, **{s: d for s, (d, _) in carried.items()}}
+        return UpdateMap(
+            model=self.model.name,
+            loss=self.loss.name,
+            optimizer=self.rule.name,
+            variables=tuple(new),
+            constants=constants,
+            updates=new,
+            observables=seen,
+            carried=rest,
+            domain=domain_of(self.gram, coordinates),
+            gram={s: self._readable(e) for s, e in definitions.items()},
+            frame=Frame(self.gram.names, (1,) * len(self.gram.names), self.trained),
+            steps=tuple(self.steps),
+        )
+
+    def _constants(self, expressions: Iterable[sp.Expr]) -> tuple[sp.Symbol, ...]:
+        used = set().union(*(e.free_symbols for e in expressions))
+        ordered = [self.rule.parameters[0], *self.model.parameters, *self.rule.parameters[1:]]
+        return tuple(dict.fromkeys(s for s in ordered if s in used or s == n))
+
+    def _observables(self, coordinates: Coordinates, here: Mapping[Any, Any]) -> dict[str, Any]:
+        """Return loss, kernel, gradient norm and, where they close, sharpness and its margin."""
+        p = self.trained
+        base = sp.ImmutableMatrix(self.gram.matrix[:p, :p])
+        D = sp.ImmutableMatrix(self.gram.symmetric_gradient(self.output)[:p, :p])
+        slope = self.loss.derivative().subs(here, simultaneous=True)
+        curve = self.loss.derivative(2).subs(here, simultaneous=True)
+        kernel = coordinates.express(sp.expand(4 / n * (D * base * D).trace()))
+        total = (2 * g / n) * D + self.rule.decay * sp.eye(p)
+        norm = coordinates.express(sp.expand(n * (total.T * base * total).trace()))
+        seen: dict[str, Any] = {"loss": self.loss.expression.subs(here, simultaneous=True)}
+        if f not in coordinates.definitions:
+            seen["f"] = here[f]
+        seen["lam"] = tidy(kernel)
+        if coordinates.closed(norm):
+            seen["grad_norm2"] = tidy(norm.subs(g, slope))
+        top = sharpness(self.gram, p, self.output, coordinates)
+        if top is not None:
+            at = top.subs({g: slope, sp.Symbol("h"): curve}, simultaneous=True)
+            seen["sharpness"] = at + self.rule.decay
+            eta = self.rule.parameters[0]
+            seen["stability_margin"] = self.rule.stability_threshold() - eta * at
+        return seen
+
+
+def _upper(matrix: Any) -> list[sp.Expr]:
+    p = matrix.shape[0]
+    return [matrix[i, j] for i in range(p) for j in range(i, p)]
+
+
+def _check_closed(expressions: Iterable[sp.Expr], names: list[str]) -> None:
+    """Refuse an inner product with anything that is not a trained vector."""
+    for expression in expressions:
+        for pair in sorted(expression.atoms(Inner), key=str):
+            for vector in pair.args:
+                if vector.name not in names:
+                    nonlinear = not vector.name.isidentifier()
+                    if not nonlinear:
+                        raise ModelError(f"vector {vector} is missing from vectors={names}")
+                    raise NotClosed(
+                        str(pair),
+                        f"the gradient contains the pointwise function {vector}, which is not a "
+                        "linear combination of the trained vectors",
+                    )
+
+
+def _opaque(D: Any, gram: GramMatrix) -> tuple[sp.ImmutableMatrix, dict[sp.Symbol, sp.Expr]]:
+    """Replace the linearly independent functions of Gamma in D by opaque symbols."""
+    entries = [sp.expand(e) for e in D]
+    varying = [e for e in entries if e.free_symbols & set(gram.entries)]
+    terms = sorted(
+        {t.as_coeff_Mul()[1] for e in varying for t in sp.Add.make_args(e)}, key=sp.default_sort_key
+    )
+    rows = [tuple(_coefficient(e, t) for t in terms) for e in varying]
+    kept = independent(rows)
+    symbols = {sp.Symbol(f"t_{i}", real=True): row for i, row in enumerate(kept)}
+    functions = {
+        s: sp.Add(*(c * t for c, t in zip(row, terms, strict=True))) for s, row in symbols.items()
+    }
+    if not kept:
+        return sp.ImmutableMatrix(D), {}
+    system = sp.Matrix(kept).T
+
+    def opaque(e: sp.Expr) -> sp.Expr:
+        if not e.free_symbols & set(gram.entries):
+            return e
+        target = sp.Matrix([_coefficient(e, t) for t in terms])
+        weights = (system.T * system).LUsolve(system.T * target)
+        return sp.Add(*(w * s for w, s in zip(weights, symbols, strict=True)))
+
+    return sp.ImmutableMatrix(*D.shape, [opaque(e) for e in entries]), functions
+
+
+def _coefficient(expression: sp.Expr, term: sp.Expr) -> sp.Expr:
+    return sp.Add(
+        *(c for c, t in (x.as_coeff_Mul() for x in sp.Add.make_args(expression)) if t == term)
+    )
