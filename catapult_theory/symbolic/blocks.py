@@ -84,12 +84,12 @@ class BlockGram:
                 continue
             if i + 1 == len(word) or shape_of(word[i])[1] != n or shape_of(word[i + 1])[0] != n:
                 raise ModelError(f"the side n of {word[i][0]} is not summed over in the output")
-            left, right = self._index(word[i], 1), self._index(word[i + 1], 0)
+            left, right = self._index(word[i]), self._index(word[i + 1])
             product = product @ (self.block(left, right) * n)
             i += 2
         return Polynomial(product.terms, shape)
 
-    def _index(self, factor: Factor, side: int) -> int:
+    def _index(self, factor: Factor) -> int:
         matrix = factor[0]
         if matrix not in self.matrices:
             raise NotClosed(
@@ -101,7 +101,6 @@ class BlockGram:
                 f"{matrix.name}.T*{matrix.name}",
                 f"{matrix.name} is n x n, so that its products leave the Gram matrix",
             )
-        del side
         return self.matrices.index(matrix)
 
 

@@ -19,7 +19,7 @@ from catapult_theory.symbolic import losses, optimizers
 from catapult_theory.symbolic.coordinates import Coordinates, choose_coordinates
 from catapult_theory.symbolic.curvature import sharpness
 from catapult_theory.symbolic.domain import domain_of
-from catapult_theory.symbolic.forms import collected, tidy, tidy_update
+from catapult_theory.symbolic.forms import collected, readable, tidy, tidy_update
 from catapult_theory.symbolic.gram import GramMatrix, LinearStep, Row, gradient_rows, independent
 from catapult_theory.symbolic.model import Model
 from catapult_theory.symbolic.symbols import Inner, f, g, n, y
@@ -98,7 +98,7 @@ class _Derivation:
         self.asked = [k for k, e in named.items() if e is None]
         names = [v.atom.name for v in model.vectors]
         _check_closed([model.output, *self.named.values()], names)
-        buffers = [f"P_{name}" + "" * c for c in range(1, rule.copies) for name in names]
+        buffers = ["P" * c + f"_{name}" for c in range(1, rule.copies) for name in names]
         self.trained = len(names)
         self.gram = GramMatrix((*names, *buffers))
         self.output = self.gram.of(model.output)
@@ -147,7 +147,6 @@ class _Derivation:
 
     def _explain_gradient(self, D: Any, G: Any) -> None:
         names = self.gram.names[: self.trained]
-        frame = sp.Symbol("Phi")
         gradients = tuple(
             (sp.Symbol(f"dL/d{name}"), sp.Add(*(G[i, j] * sp.Symbol(names[i]) for i in range(len(names)))))
             for j, name in enumerate(names)
@@ -168,7 +167,6 @@ class _Derivation:
                 ((sp.Symbol("M"), self.rule.step_matrix(sp.Matrix(G))),),
             ),
         ]
-        del frame
 
     def _coordinates(self, linear: LinearStep, rows: list[Row], extra: Mapping[str, Any]) -> Coordinates:
         D = sp.ImmutableMatrix(self.gram.symmetric_gradient(self.output)[: self.trained, : self.trained])
@@ -197,7 +195,8 @@ class _Derivation:
         updates = {}
         for s, definition in coordinates.definitions.items():
             image = coordinates.express(sp.expand(definition.xreplace(images)))
-            updates[s] = collected(image.xreplace(inside))
+            image = collected(image) if readable(image) else image
+            updates[s] = image.xreplace(inside)
         self.steps.append(
             Step("Eliminating the Gram matrix:", tuple((prime(s), e) for s, e in updates.items()))
         )
@@ -246,7 +245,7 @@ class _Derivation:
             )
         )
         seen = self._observables(coordinates, here)
-        rest = {s: factor.subs(g, slope) * s for s, (_, factor) in carried.items()}
+        rest = {s: tidy(factor.subs(g, slope) * s) for s, (_, factor) in carried.items()}
         if rest:
             self.steps.append(
                 Step("Quantities that the step only rescales:", tuple((prime(s), e) for s, e in rest.items()))

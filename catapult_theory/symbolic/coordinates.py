@@ -88,11 +88,11 @@ def choose_coordinates(
             continue
         single = [i for i, c in enumerate(row) if c != 0]
         if len(single) == 1:
-            s = gram.entries[single[0]]
+            s = _entry_symbol(gram.entries[single[0]], gram)
         else:
             count += 1
             s = sp.Symbol(f"x{count}", real=True)
-        definitions[_named_apart(s, gram)] = gram.expression(row)
+        definitions[s] = gram.expression(row)
         chosen.append(row)
     return Coordinates(definitions, tuple(basis), _eliminate(gram, definitions), gram.entries)
 
@@ -109,12 +109,11 @@ def affine_row(gram: GramMatrix, function: sp.Expr) -> Row | None:
     return row if all(c.is_Rational for c in row) else None
 
 
-def _named_apart(entry: sp.Symbol, gram: GramMatrix) -> sp.Symbol:
-    """A state symbol of an entry: the entry's own name, but another symbol."""
-    if entry not in gram.entries:
-        return entry
+def _entry_symbol(entry: sp.Symbol, gram: GramMatrix) -> sp.Symbol:
+    """Return the state symbol of a single entry: Gamma_u_v is followed as u_v."""
     diagonal = entry in [gram.matrix[i, i] for i in range(len(gram.names))]
-    return sp.Symbol(entry.name, nonnegative=True) if diagonal else sp.Symbol(entry.name, real=True, finite=True)
+    name = entry.name.removeprefix("Gamma_")
+    return sp.Symbol(name, nonnegative=True) if diagonal else sp.Symbol(name, real=True)
 
 
 def _spans(rows: Sequence[Row], row: Row) -> bool:

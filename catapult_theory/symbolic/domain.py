@@ -17,7 +17,9 @@ from catapult_theory.symbolic.coordinates import Coordinates
 from catapult_theory.symbolic.forms import tidy
 from catapult_theory.symbolic.gram import GramMatrix, Row
 
+# Larger minors are implied nowhere, but they are too long to read and slow to evaluate.
 LARGEST_MINOR = 3
+LARGEST_BLOCK_WITH_ALL_MINORS = 3
 
 
 def domain_of(gram: GramMatrix, coordinates: Coordinates) -> tuple[Any, ...]:
@@ -77,7 +79,8 @@ def _blocks(functionals: list[sp.Matrix], p: int) -> list[sp.Matrix]:
 def _minors(block: Any) -> list[Any]:
     found: list[Any] = []
     size = block.shape[0]
-    for order in range(1, min(size, LARGEST_MINOR) + 1):
+    largest = LARGEST_MINOR if size <= LARGEST_BLOCK_WITH_ALL_MINORS else 2
+    for order in range(1, min(size, largest) + 1):
         for rows in combinations(range(size), order):
             found += _relation(block.extract(list(rows), list(rows)).det())
     return found

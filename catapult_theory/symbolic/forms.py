@@ -12,6 +12,28 @@ import sympy as sp
 
 from catapult_theory.symbolic.symbols import eta, n
 
+# Above this many operations factoring costs seconds and its result is no longer read.
+LARGEST_READABLE = 120
+
+
+def readable(expression: sp.Expr) -> bool:
+    """Whether an expression is small enough that a shorter form of it is worth finding.
+
+    Parameters
+    ----------
+    expression : sympy.Expr
+
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> readable(eta + 1)
+    True
+    """
+    return bool(sp.count_ops(expression) <= LARGEST_READABLE)
+
 
 def collected(expression: sp.Expr) -> sp.Expr:
     """Return an expanded expression with equal powers of eta and n gathered and factored.
@@ -35,11 +57,46 @@ def collected(expression: sp.Expr) -> sp.Expr:
         powers = term.as_powers_dict()
         key = sp.Mul(*(base**power for base, power in powers.items() if base in (eta, n)))
         groups.setdefault(key, []).append(term / key)
-    return sp.Add(*(key * sp.factor(sp.Add(*terms)) for key, terms in groups.items()))
+    return sp.Add(*(key * oriented(sp.factor(sp.Add(*terms))) for key, terms in groups.items()))
+
+
+def oriented(expression: sp.Expr) -> sp.Expr:
+    """Return a product whose sums begin with a positive term, the sign taken outside.
+
+    A sum with a constant term is turned so that the constant is positive.
+
+    Parameters
+    ----------
+    expression : sympy.Expr
+
+    Returns
+    -------
+    sympy.Expr
+
+    Examples
+    --------
+    >>> f, y = sp.symbols("f y")
+    >>> oriented(3 * (y - f) * (f - 1))
+    3*(1 - f)*(f - y)
+    """
+    sign, parts = sp.S.One, []
+    for part in sp.Mul.make_args(expression):
+        base, power = part.as_base_exp()
+        if base.is_Add and power.is_Integer and _negative(base):
+            sign *= (-1) ** power
+            base = sp.Add(*(-t for t in base.args))
+        parts.append(base**power)
+    return sign * sp.Mul(*parts)
+
+
+def _negative(total: sp.Expr) -> bool:
+    constant, _ = total.as_coeff_Add()
+    first = constant if constant != 0 else total.as_ordered_terms()[0]
+    return bool(first.could_extract_minus_sign())
 
 
 def tidy(expression: sp.Expr) -> sp.Expr:
-    """Return the shortest of the usual forms of an expression.
+    """Return the shortest of the usual forms of an expression, products before sums.
 
     Parameters
     ----------
@@ -56,8 +113,9 @@ def tidy(expression: sp.Expr) -> sp.Expr:
     (x - 1)**2
     """
     expression = sp.sympify(expression)
-    forms = [expression, collected(expression), _factored(expression)]
-    return min(forms, key=_weight)
+    if not readable(expression):
+        return expression
+    return min((expression, collected(expression), *_factored(expression)), key=_weight)
 
 
 def tidy_update(symbol: Any, image: sp.Expr, anchors: tuple[sp.Expr, ...] = ()) -> sp.Expr:
@@ -82,47 +140,41 @@ def tidy_update(symbol: Any, image: sp.Expr, anchors: tuple[sp.Expr, ...] = ()) 
     >>> tidy_update(x, x + b * x - 4 * b)
     b*(x - 4) + x
     """
-    base = sp.together(image) if image.has(sp.exp) else image
-    forms = [tidy(base), symbol + _grouped(sp.expand(base - symbol))]
+    if not readable(image):
+        return image
+    if not image.is_rational_function(*image.free_symbols - {n}):
+        return image  # exponentials overflow when they are brought over one denominator
+    forms = [tidy(image), symbol + collected(image - symbol)]
     for anchor in (symbol, *anchors):
-        forms.append(anchor + _factored(sp.expand(base - anchor)))
+        forms += [anchor + form for form in _factored(sp.expand(image - anchor))]
     return min(forms, key=_weight)
 
 
-def _factored(expression: sp.Expr) -> sp.Expr:
-    """Factor, then gather the inside of each factor by powers of eta and n."""
-    whole = sp.factor(expression)
+def _factored(expression: sp.Expr) -> tuple[sp.Expr, sp.Expr]:
+    """Factor and gather the inside of each factor by powers of eta and n; both orientations."""
     parts = []
-    for part in sp.Mul.make_args(whole):
+    for part in sp.Mul.make_args(sp.factor(expression)):
         base, power = part.as_base_exp()
-        if base.is_Add and power.is_Integer:
-            base = collected(base)
-            part = base**power
-        parts.append(part)
-    return _over_width(sp.Mul(*parts), expression)
+        parts.append(collected(base) ** power if base.is_Add and power.is_Integer else part)
+    product = _over_width(sp.Mul(*parts))
+    return product, oriented(product)
 
 
-def _over_width(product: sp.Expr, expression: sp.Expr) -> sp.Expr:
+def _over_width(product: sp.Expr) -> sp.Expr:
     """Move 1/n from a common denominator into the sum where it came from."""
-    factors = sp.Mul.make_args(product)
-    sums = [x for x in factors if x.is_Add]
-    if len(sums) != 1:
-        return product
-    rest = product / sums[0]
+    sums = [x for x in sp.Mul.make_args(product) if x.is_Add]
+    rest = sp.Mul(*(x for x in sp.Mul.make_args(product) if not x.is_Add))
     power = rest.as_powers_dict().get(n, sp.S.Zero)
     if not power.is_negative:
         return product
-    inside = collected(sp.expand(sums[0] * n**power))
-    return (rest / n**power) * inside if _has_free_term(inside) else product
-
-
-def _has_free_term(total: sp.Expr) -> bool:
-    return any(n not in t.free_symbols for t in sp.Add.make_args(total))
-
-
-def _grouped(expression: sp.Expr) -> sp.Expr:
-    return collected(expression)
+    for total in sums:
+        inside = collected(sp.expand(total * n**power))
+        if any(n not in t.free_symbols for t in sp.Add.make_args(inside)):
+            others = sp.Mul(*(x for x in sums if x is not total))
+            return (rest / n**power) * others * inside
+    return product
 
 
 def _weight(expression: sp.Expr) -> tuple[int, int, str]:
-    return int(sp.count_ops(expression)), len(str(expression)), str(expression)
+    product_bonus = 3 if expression.is_Mul else 0
+    return int(sp.count_ops(expression)) - product_bonus, len(str(expression)), str(expression)

@@ -7,7 +7,8 @@ multiplied out as words (THEORY sections 2 and 3.3).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -70,7 +71,7 @@ class _MatrixDerivation:
         _refuse_square(model)
         trained = model.matrices
         buffers = tuple(
-            sp.MatrixSymbol(f"P_{m.name}", *m.shape) for _ in range(1, rule.copies) for m in trained
+            sp.MatrixSymbol("P" * c + f"_{m.name}", *m.shape) for c in range(1, rule.copies) for m in trained
         )
         self.gram = BlockGram((*trained, *buffers), len(trained))
         self.p = len(trained)
@@ -157,7 +158,7 @@ class _MatrixDerivation:
         for (i, j), slope in total.items():
             if i == j:
                 total[i, j] = (slope + slope.transposed(self.gram.symmetric)) * sp.Rational(1, 2)
-        return {k: self._at_point(s) for k, s in total.items()}
+        return total
 
     def _slope(self, before: Any, factor: Factor, after: Any, direction: Any) -> Polynomial:
         """d tr(R^T A B C) = tr((A^T R C^T)^T dB); a transposed B gives the transpose."""
@@ -223,7 +224,7 @@ class _MatrixDerivation:
             title = "Z" if len(slopes) == 1 else f"Z_{self.names[pair].name}"
             Z = sp.MatrixSymbol(title, *self.names[pair].shape)
             scale = self.scales[pair]
-            definitions[Z] = (self._renamed(slope) * (scale / m)).matrix()
+            definitions[Z] = (self._renamed(self._at_point(slope)) * (scale / m)).matrix()
             opaque[pair] = symbol(Z) * (1 / scale)
         return definitions, opaque
 
@@ -275,7 +276,7 @@ class _MatrixDerivation:
             for (j, b), right in total.items():
                 if a == b:
                     product = (left.transposed(self.symmetric) @ self._block(i, j) @ right) * n
-                    traces += [c * _trace(word) for word, c in product.terms.items()]
+                    traces += [c * _trace(word, self.symmetric) for word, c in product.terms.items()]
         return {
             "loss": self.loss.total(self.F, self.Y) / m,
             "grad_norm2": sp.Add(*traces),
@@ -284,9 +285,7 @@ class _MatrixDerivation:
 
     def _kernel_action(self) -> Any:
         """Return Theta applied to R, over m: the rate of f along the gradient of tr(R^T f)."""
-        base = self.rule.point
-        slopes = _MatrixDerivation._slopes(self._plain(), self.R) if base[0] != 1 else self._slopes(self.R)
-        G = self._gradient_blocks(slopes)
+        G = self._gradient_blocks(self._slopes(self.R))
         flat = self.gram.symmetric
         index = {s: pair for pair, s in self.gram.blocks.items()}
 
@@ -304,9 +303,6 @@ class _MatrixDerivation:
 
         action = self._renamed(self.output.differential(rate))
         return (action * (1 / self.output.shape[0])).matrix()
-
-    def _plain(self) -> _MatrixDerivation:
-        return _MatrixDerivation(self.model, self.loss, self.rule, {})
 
     def _as_product(self, pair: Block) -> Any:
         left, right = (self.gram.matrices[i] for i in pair)
@@ -334,8 +330,12 @@ class _MatrixDerivation:
         )
 
 
-def _trace(word: Any) -> sp.Expr:
-    return sp.Trace(sp.MatMul(*(a.T if t else a for a, t in word))) if word else sp.S.Zero
+def _trace(word: Any, symmetric: frozenset[Any]) -> sp.Expr:
+    """Return the trace of a word, the same for all its rotations and for its transpose."""
+    flipped = tuple((a, False if a in symmetric else not t) for a, t in reversed(word))
+    turns = [w[i:] + w[:i] for w in (word, flipped) for i in range(len(w))]
+    first = min(turns, key=lambda w: [(t, a.name) for a, t in w])
+    return sp.Trace(sp.MatMul(*(a.T if t else a for a, t in first)))
 
 
 def _refuse_square(model: Model) -> None:
@@ -366,8 +366,6 @@ def _gathered(separate: UpdateMap, gram: BlockGram) -> UpdateMap:
 
     image = sp.BlockMatrix([[new(i, j) for j in size] for i in size])
     frame = sp.MatrixSymbol("Phi", n, edges[-1])
-    from dataclasses import replace
-
     return replace(
         separate,
         variables=(whole,),
@@ -375,8 +373,3 @@ def _gathered(separate: UpdateMap, gram: BlockGram) -> UpdateMap:
         definitions={**slices, **separate.definitions},
         gram={whole: frame.T * frame / n},
     )
-
-
-def names_of(symbols: Iterable[Any]) -> list[str]:
-    """Return the names of matrix symbols."""
-    return [s.name for s in symbols]

@@ -87,6 +87,7 @@ class Polynomial:
         """Return the SymPy matrix expression, words of equal coefficient gathered."""
         groups: dict[sp.Expr, list[Any]] = {}
         for word, c in self.terms.items():
+            c = sp.factor(sp.expand(c))
             sign = -1 if c.could_extract_minus_sign() else 1
             body = sp.MatMul(*(a.T if t else a for a, t in word)) if word else sp.Identity(self.shape[0])
             groups.setdefault(sign * c, []).append(sign * body if sign < 0 else body)
