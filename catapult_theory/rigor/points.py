@@ -1,0 +1,234 @@
+"""Values of expressions at points: exact where they are rational, else to many digits.
+
+Three readings of one tree: `exact` in fractions, `precise` in sixty digits, `arrays` in
+float64 over many points at once. None of them compiles or evaluates text.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import Any
+
+import mpmath
+import numpy as np
+import sympy as sp
+
+DIGITS = 60
+# A number of sixty digits that is smaller than this, in units of its terms, is not decided.
+_NOISE = mpmath.mpf(10) ** -36
+# Exponents of e beyond this are not written out in digits.
+_LARGEST_EXPONENT = 5000
+
+Point = Mapping[sp.Symbol, Fraction]
+
+
+class Irrational(ArithmeticError):
+    """The value at a rational point is not rational."""
+
+
+class Undefined(ArithmeticError):
+    """The expression has no real value at the point."""
+
+
+def exact(expression: sp.Expr, point: Point) -> Fraction:
+    """Return the rational value of an expression at a rational point.
+
+    Parameters
+    ----------
+    expression : sympy.Expr
+    point : mapping from symbols to fractions
+
+    Returns
+    -------
+    Fraction
+
+    Raises
+    ------
+    Irrational
+        If a root or a transcendental function gives an irrational number.
+    Undefined
+        If it divides by zero or takes the root of a negative number.
+
+    Examples
+    --------
+    >>> x = sp.Symbol("x", positive=True)
+    >>> exact(sp.sqrt(x) / 3, {x: Fraction(4, 9)})
+    Fraction(2, 9)
+    """
+    if expression.is_Symbol:
+        return point[expression]
+    if expression.is_Rational:
+        return Fraction(int(expression.p), int(expression.q))
+    values = [exact(a, point) for a in expression.args]
+    if expression.is_Add:
+        return sum(values, Fraction(0))
+    if expression.is_Mul:
+        return math.prod(values, start=Fraction(1))
+    if expression.is_Pow:
+        return _power(*values)
+    if isinstance(expression, sp.Abs):
+        return abs(values[0])
+    if isinstance(expression, (sp.Max, sp.Min)):
+        return max(values) if isinstance(expression, sp.Max) else min(values)
+    known = {sp.exp: (0, 1), sp.log: (1, 0), sp.tanh: (0, 0), sp.sinh: (0, 0), sp.cosh: (0, 1)}
+    for function, (argument, value) in known.items():
+        if isinstance(expression, function) and values[0] == argument:
+            return Fraction(value)
+    raise Irrational(str(type(expression)))
+
+
+def _power(base: Fraction, exponent: Fraction) -> Fraction:
+    if base == 0 and exponent < 0:
+        raise Undefined("division by zero")
+    if exponent.denominator == 2:
+        if base < 0:
+            raise Undefined("root of a negative number")
+        roots = math.isqrt(base.numerator), math.isqrt(base.denominator)
+        if (roots[0] ** 2, roots[1] ** 2) != (base.numerator, base.denominator):
+            raise Irrational("root")
+        return Fraction(*roots) ** exponent.numerator
+    if exponent.denominator != 1:
+        raise Irrational("root")
+    return base**exponent.numerator
+
+
+def precise(expression: sp.Expr, point: Mapping[sp.Symbol, Any], digits: int = DIGITS) -> mpmath.mpf:
+    """Return the value of an expression to many digits.
+
+    Parameters
+    ----------
+    expression : sympy.Expr
+    point : mapping from symbols to fractions or mpmath numbers
+    digits : int
+
+    Raises
+    ------
+    Undefined
+        Where there is no finite real value.
+    """
+    with mpmath.workdps(digits):
+        return +_precise(expression, point)
+
+
+def _precise(e: sp.Expr, point: Mapping[sp.Symbol, Any]) -> mpmath.mpf:
+    if e.is_Symbol:
+        value = point[e]
+        if isinstance(value, Fraction):
+            return mpmath.mpf(value.numerator) / value.denominator
+        return value
+    if e.is_Rational:
+        return mpmath.mpf(int(e.p)) / int(e.q)
+    if e.is_NumberSymbol:
+        return mpmath.mpf(sp.Float(e, mpmath.mp.dps)._mpf_)
+    values = [_precise(a, point) for a in e.args]
+    if e.is_Add:
+        return mpmath.fsum(values)
+    if e.is_Mul:
+        return mpmath.fprod(values)
+    if e.is_Pow:
+        base, exponent = values
+        if (base == 0 and exponent < 0) or (base < 0 and not e.exp.is_Integer):
+            raise Undefined("no real power")
+        return mpmath.power(base, int(e.exp) if e.exp.is_Integer else exponent)
+    if isinstance(e, (sp.Max, sp.Min)):
+        return max(values) if isinstance(e, sp.Max) else min(values)
+    functions = {sp.exp: mpmath.exp, sp.log: mpmath.log, sp.tanh: mpmath.tanh, sp.Abs: abs,
+                 sp.sinh: mpmath.sinh, sp.cosh: mpmath.cosh, sp.sin: mpmath.sin,
+                 sp.cos: mpmath.cos, sp.sign: mpmath.sign}  # fmt: skip
+    for kind, function in functions.items():
+        if isinstance(e, kind):
+            _check_argument(kind, values[0])
+            return function(values[0])
+    raise Undefined(f"no numbers for {type(e).__name__}")
+
+
+def _check_argument(kind: Any, value: mpmath.mpf) -> None:
+    if kind is sp.log and value <= 0:
+        raise Undefined("logarithm of a number that is not positive")
+    if kind in (sp.exp, sp.sinh, sp.cosh) and abs(value) > _LARGEST_EXPONENT:
+        raise Undefined("exponential out of reach")
+
+
+def sign(expression: sp.Expr, point: Point) -> int | None:
+    """Return the sign of an expression at a rational point, None where it cannot be told.
+
+    A rational value is exact. An irrational one counts when it stands out from the rounding
+    of sixty digits by more than twenty.
+
+    Raises
+    ------
+    Undefined
+        Where there is no finite real value.
+    """
+    try:
+        value = exact(expression, point)
+        return (value > 0) - (value < 0)
+    except Irrational:
+        pass
+    terms = [precise(t, point) for t in sp.Add.make_args(expression)]
+    total, scale = mpmath.fsum(terms), max(1, *(abs(t) for t in terms))
+    if abs(total) <= _NOISE * scale:
+        return None
+    return 1 if total > 0 else -1
+
+
+def value(expression: sp.Expr, point: Point) -> Any:
+    """Return the value as a Fraction, or as a SymPy number where it is irrational."""
+    try:
+        return exact(expression, point)
+    except Irrational:
+        numbers = {s: sp.Rational(q.numerator, q.denominator) for s, q in point.items()}
+        return expression.xreplace(numbers)
+
+
+def arrays(expression: sp.Expr, columns: Mapping[sp.Symbol, np.ndarray]) -> np.ndarray:
+    """Return float64 values over many points; NaN where undefined, without warnings.
+
+    Parameters
+    ----------
+    expression : sympy.Expr
+    columns : mapping from symbols to arrays of one shape
+
+    Returns
+    -------
+    numpy.ndarray
+    """
+    with np.errstate(all="ignore"):
+        return np.asarray(_arrays(expression, columns), dtype=float)
+
+
+def _arrays(e: sp.Expr, columns: Mapping[sp.Symbol, np.ndarray]) -> Any:
+    if e.is_Symbol:
+        return columns[e]
+    if e.is_number:
+        return _plain(e)
+    if e.is_Pow and e.exp.is_number:
+        base = _arrays(e.base, columns)
+        return base ** int(e.exp) if e.exp.is_Integer and e.exp > 0 else np.power(base, float(e.exp))
+    values = [_arrays(a, columns) for a in e.args]
+    if e.is_Add:
+        return sum(values)
+    if e.is_Mul:
+        return math.prod(values[1:], start=values[0])
+    if isinstance(e, (sp.Max, sp.Min)):
+        best = np.maximum if isinstance(e, sp.Max) else np.minimum
+        first, *rest = values
+        for other in rest:
+            first = best(first, other)
+        return first
+    functions = {sp.exp: np.exp, sp.log: np.log, sp.tanh: np.tanh, sp.Abs: np.abs,
+                 sp.sinh: np.sinh, sp.cosh: np.cosh, sp.sin: np.sin, sp.cos: np.cos,
+                 sp.sign: np.sign}  # fmt: skip
+    for kind, function in functions.items():
+        if isinstance(e, kind):
+            return function(values[0])
+    return np.nan
+
+
+def _plain(number: sp.Expr) -> float:
+    try:
+        return float(number)
+    except (TypeError, OverflowError):
+        return math.nan
