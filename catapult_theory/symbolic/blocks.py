@@ -17,7 +17,15 @@ import sympy as sp
 
 from catapult_theory.errors import InputError, ModelError, NotClosed
 from catapult_theory.symbolic.symbols import n
-from catapult_theory.symbolic.words import Factor, Polynomial, Word, identity, parse, shape_of, symbol
+from catapult_theory.symbolic.words import (
+    Factor,
+    Polynomial,
+    Word,
+    identity,
+    parse,
+    shape_of,
+    symbol,
+)
 
 
 @dataclass(frozen=True)
@@ -45,7 +53,9 @@ class BlockGram:
         size = len(self.matrices)
         return {
             (i, j): sp.MatrixSymbol(
-                f"Gamma_{self.matrices[i].name}_{self.matrices[j].name}", self.columns(i), self.columns(j)
+                f"Gamma_{self.matrices[i].name}_{self.matrices[j].name}",
+                self.columns(i),
+                self.columns(j),
             )
             for i in range(size)
             for j in range(i, size)
@@ -149,7 +159,10 @@ def block_state(
 
 
 def _column_counts(frame: Any, p: int, sizes: Mapping[str, int]) -> list[int]:
-    columns = [sp.sympify(c).subs({s: sizes.get(s.name, s) for s in sp.sympify(c).free_symbols}) for c in frame.columns]
+    columns = [
+        sp.sympify(c).subs({s: sizes.get(s.name, s) for s in sp.sympify(c).free_symbols})
+        for c in frame.columns
+    ]
     total = sp.Add(*columns[: frame.trained])
     unknown = sorted(total.free_symbols, key=str)
     if len(unknown) > 1:

@@ -148,7 +148,10 @@ class _Derivation:
     def _explain_gradient(self, D: Any, G: Any) -> None:
         names = self.gram.names[: self.trained]
         gradients = tuple(
-            (sp.Symbol(f"dL/d{name}"), sp.Add(*(G[i, j] * sp.Symbol(names[i]) for i in range(len(names)))))
+            (
+                sp.Symbol(f"dL/d{name}"),
+                sp.Add(*(G[i, j] * sp.Symbol(names[i]) for i in range(len(names)))),
+            )
             for j, name in enumerate(names)
         )
         self.steps += [
@@ -168,8 +171,12 @@ class _Derivation:
             ),
         ]
 
-    def _coordinates(self, linear: LinearStep, rows: list[Row], extra: Mapping[str, Any]) -> Coordinates:
-        D = sp.ImmutableMatrix(self.gram.symmetric_gradient(self.output)[: self.trained, : self.trained])
+    def _coordinates(
+        self, linear: LinearStep, rows: list[Row], extra: Mapping[str, Any]
+    ) -> Coordinates:
+        D = sp.ImmutableMatrix(
+            self.gram.symmetric_gradient(self.output)[: self.trained, : self.trained]
+        )
         base = self.gram.matrix[: self.trained, : self.trained]
         kernel = sp.expand(4 / n * (D * base * D).trace())
         basis = linear.closure(rows)
@@ -213,9 +220,9 @@ class _Derivation:
             for j in range(i + 1, p):
                 difference = self.gram.matrix[i, i] - self.gram.matrix[j, j]
                 row = self.gram.row(difference)
-                if len(linear.closure([row])) != 1 or len(independent([*coordinates.basis, row])) == len(
-                    coordinates.basis
-                ):
+                if len(linear.closure([row])) != 1 or len(
+                    independent([*coordinates.basis, row])
+                ) == len(coordinates.basis):
                     continue
                 suffix = "" if p == 2 else f"_{self.gram.names[i]}_{self.gram.names[j]}"
                 symbol = sp.Symbol(f"Delta{suffix}", real=True)
@@ -237,7 +244,10 @@ class _Derivation:
         at = coordinates.express(self._at_point(self.output))
         slope = self.loss.derivative().subs({f: at, y: label}, simultaneous=True)
         anchors = (label,) if label != 0 else ()
-        new = {s: tidy_update(s, e.subs(g, slope), anchors if s == f else ()) for s, e in updates.items()}
+        new = {
+            s: tidy_update(s, e.subs(g, slope), anchors if s == f else ())
+            for s, e in updates.items()
+        }
         self.steps.append(
             Step(
                 f"With the loss l = {self.loss.expression} and label {label}:",
@@ -248,7 +258,10 @@ class _Derivation:
         rest = {s: tidy(factor.subs(g, slope) * s) for s, (_, factor) in carried.items()}
         if rest:
             self.steps.append(
-                Step("Quantities that the step only rescales:", tuple((prime(s), e) for s, e in rest.items()))
+                Step(
+                    "Quantities that the step only rescales:",
+                    tuple((prime(s), e) for s, e in rest.items()),
+                )
             )
         for name, function in extra.items():
             if name not in {s.name for s in new}:

@@ -19,7 +19,9 @@ from catapult_theory.symbolic.symbols import g, n
 LARGEST_FRAME = 2
 
 
-def sharpness(gram: GramMatrix, p: int, output: sp.Expr, coordinates: Coordinates) -> sp.Expr | None:
+def sharpness(
+    gram: GramMatrix, p: int, output: sp.Expr, coordinates: Coordinates
+) -> sp.Expr | None:
     """Return the largest Hessian eigenvalue in the state, with l' = g and l'' = h opaque.
 
     Parameters

@@ -51,9 +51,7 @@ def _matrix_of(gram: GramMatrix, row: Row) -> sp.Matrix:
     """Return the symmetric Q with the functional tr(Q Gamma)."""
     p = len(gram.names)
     weight = dict(zip(gram.entries, row, strict=True))
-    return sp.Matrix(
-        p, p, lambda i, j: weight[gram.matrix[i, j]] / (1 if i == j else 2)
-    )
+    return sp.Matrix(p, p, lambda i, j: weight[gram.matrix[i, j]] / (1 if i == j else 2))
 
 
 def _blocks(functionals: list[sp.Matrix], p: int) -> list[sp.Matrix]:

@@ -258,7 +258,9 @@ def state_from_gram(
         expression = update_map.gram[s]
         pairs = sorted(expression.atoms(Inner), key=str)
         arguments = [sp.Dummy() for _ in pairs]
-        function = sp.lambdify([*arguments, n], expression.xreplace(dict(zip(pairs, arguments, strict=True))))
+        function = sp.lambdify(
+            [*arguments, n], expression.xreplace(dict(zip(pairs, arguments, strict=True)))
+        )
         values = [_entry(gram, width, index, frame.trained, pair) for pair in pairs]
         state[s.name] = np.asarray(function(*values, np.asarray(width, dtype=float)))
     return state

@@ -71,7 +71,9 @@ class _MatrixDerivation:
         _refuse_square(model)
         trained = model.matrices
         buffers = tuple(
-            sp.MatrixSymbol("P" * c + f"_{m.name}", *m.shape) for c in range(1, rule.copies) for m in trained
+            sp.MatrixSymbol("P" * c + f"_{m.name}", *m.shape)
+            for c in range(1, rule.copies)
+            for m in trained
         )
         self.gram = BlockGram((*trained, *buffers), len(trained))
         self.p = len(trained)
@@ -84,7 +86,9 @@ class _MatrixDerivation:
         self.Y = sp.MatrixSymbol("Y", rows, cols)
         self.R = sp.MatrixSymbol("R", rows, cols)
 
-    def _name_blocks(self, named: Mapping[str, Any]) -> tuple[dict[Block, Any], dict[Block, sp.Expr]]:
+    def _name_blocks(
+        self, named: Mapping[str, Any]
+    ) -> tuple[dict[Block, Any], dict[Block, sp.Expr]]:
         """Give each block its symbol and scale: Gamma_ij = scale * symbol."""
         names: dict[Block, Any] = {}
         scales: dict[Block, sp.Expr] = {}
@@ -92,7 +96,9 @@ class _MatrixDerivation:
         for name, expression in named.items():
             polynomial = self.gram.contract(expression)
             if len(polynomial.terms) != 1:
-                raise InputError(f"observable {name} = {expression} is not a single block of the Gram matrix")
+                raise InputError(
+                    f"observable {name} = {expression} is not a single block of the Gram matrix"
+                )
             ((word, c),) = polynomial.terms.items()
             if len(word) != 1 or word[0][0] not in index or word[0][1]:
                 raise InputError(
@@ -193,7 +199,11 @@ class _MatrixDerivation:
             loss=self.loss.name,
             optimizer=self.rule.name,
             variables=tuple(updates),
-            constants=tuple(dict.fromkeys((self.rule.parameters[0], *self.model.parameters, *self.rule.parameters[1:]))),
+            constants=tuple(
+                dict.fromkeys(
+                    (self.rule.parameters[0], *self.model.parameters, *self.rule.parameters[1:])
+                )
+            ),
             updates=updates,
             observables=seen,
             carried={},
@@ -239,7 +249,9 @@ class _MatrixDerivation:
                     for j in range(p):
                         total = Polynomial({}, (self.gram.columns(i), self.gram.columns(j)))
                         if i == j:
-                            total = total + identity(self.gram.columns(i), self.rule.transfer[new, old])
+                            total = total + identity(
+                                self.gram.columns(i), self.rule.transfer[new, old]
+                            )
                         if (i, j) in G and push != 0:
                             total = total + G[i, j] * push
                         if total.terms:
@@ -276,7 +288,9 @@ class _MatrixDerivation:
             for (j, b), right in total.items():
                 if a == b:
                     product = (left.transposed(self.symmetric) @ self._block(i, j) @ right) * n
-                    traces += [c * _trace(word, self.symmetric) for word, c in product.terms.items()]
+                    traces += [
+                        c * _trace(word, self.symmetric) for word, c in product.terms.items()
+                    ]
         return {
             "loss": self.loss.total(self.F, self.Y) / m,
             "grad_norm2": sp.Add(*traces),
@@ -310,7 +324,9 @@ class _MatrixDerivation:
         b = right if right.shape[0] == n else right.T
         return (a * b) * (1 / (n * self.scales[pair]))
 
-    def _steps(self, definitions: Mapping[Any, Any], updates: Mapping[Any, Any]) -> tuple[Step, ...]:
+    def _steps(
+        self, definitions: Mapping[Any, Any], updates: Mapping[Any, Any]
+    ) -> tuple[Step, ...]:
         names = ", ".join(m.name for m in self.gram.matrices[: self.p])
         return (
             Step(
@@ -362,7 +378,9 @@ def _gathered(separate: UpdateMap, gram: BlockGram) -> UpdateMap:
     }
 
     def new(i: int, j: int) -> Any:
-        return separate.updates[gram.blocks[i, j]] if i <= j else separate.updates[gram.blocks[j, i]].T
+        return (
+            separate.updates[gram.blocks[i, j]] if i <= j else separate.updates[gram.blocks[j, i]].T
+        )
 
     image = sp.BlockMatrix([[new(i, j) for j in size] for i in size])
     frame = sp.MatrixSymbol("Phi", n, edges[-1])

@@ -70,7 +70,9 @@ class Model:
         fix(self, "matrices", tuple(self.matrices))
         fix(self, "label", _label(self.label))
         if bool(self.vectors) == bool(self.matrices):
-            raise ModelError("a model needs vectors=(u, v, ...) or matrices=(V, U, ...), one of the two")
+            raise ModelError(
+                "a model needs vectors=(u, v, ...) or matrices=(V, U, ...), one of the two"
+            )
         if self.matrices:
             self._check_matrices()
         else:
@@ -82,21 +84,31 @@ class Model:
 
     def _check_vectors(self) -> None:
         if not isinstance(self.output, sp.Expr) or isinstance(self.output, MatrixExpr):
-            raise ModelError("the output of a scalar model is an expression such as u @ v / ct.sqrt(ct.n)")
+            raise ModelError(
+                "the output of a scalar model is an expression such as u @ v / ct.sqrt(ct.n)"
+            )
         names = [v.atom.name for v in self.vectors]
         if len(set(names)) != len(names):
             raise ModelError(f"a vector is named twice in vectors={names}")
         if not self.output.atoms(Inner):
-            raise ModelError(f"the output {self.output} contains no inner product of width-n vectors")
-        bare = {v.atom for v in self.vectors} & (self.output.free_symbols - _inner_symbols(self.output))
+            raise ModelError(
+                f"the output {self.output} contains no inner product of width-n vectors"
+            )
+        bare = {v.atom for v in self.vectors} & (
+            self.output.free_symbols - _inner_symbols(self.output)
+        )
         if bare:
             raise ModelError(f"vectors {sorted(map(str, bare))} stand outside an inner product")
 
     def _check_matrices(self) -> None:
         if self.data is None:
-            raise ModelError("a matrix model needs data=ct.data('X'), the matrix of inputs in its output")
+            raise ModelError(
+                "a matrix model needs data=ct.data('X'), the matrix of inputs in its output"
+            )
         if not isinstance(self.output, MatrixExpr):
-            raise ModelError("the output of a matrix model is a matrix such as X @ U.T @ V.T / ct.sqrt(ct.n)")
+            raise ModelError(
+                "the output of a matrix model is a matrix such as X @ U.T @ V.T / ct.sqrt(ct.n)"
+            )
         for m in self.matrices:
             if not isinstance(m, sp.MatrixSymbol) or n not in m.shape:
                 raise ModelError(f"{m} is not a matrix with one side n: make it with ct.matrix")
@@ -112,7 +124,9 @@ class Model:
     def parameters(self) -> tuple[sp.Symbol, ...]:
         """The scalar symbols of the output and the label, the width first."""
         if self.is_matrix:
-            sizes = {s for m in (*self.matrices, self.data) for d in m.shape for s in d.free_symbols}
+            sizes = {
+                s for m in (*self.matrices, self.data) for d in m.shape for s in d.free_symbols
+            }
             found = {s for s in self.output.free_symbols if isinstance(s, sp.Symbol)} - sizes
         else:
             atoms = _inner_symbols(self.output)
@@ -120,7 +134,9 @@ class Model:
         return (n, *sorted(found - {n}, key=lambda s: str(s.name)))
 
     def __str__(self) -> str:
-        return f"{self.name}: f = {self.output}" + (f", label {self.label}" if self.label != 0 else "")
+        return f"{self.name}: f = {self.output}" + (
+            f", label {self.label}" if self.label != 0 else ""
+        )
 
 
 def _inner_symbols(expression: Any) -> set[sp.Symbol]:

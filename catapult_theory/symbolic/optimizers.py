@@ -53,7 +53,7 @@ class Optimizer:
         found = set().union(*(sp.sympify(e).free_symbols for e in (*self.transfer, *self.slope)))
         return (eta, *sorted(found - {eta}, key=lambda s: str(s.name)))
 
-    def step_matrix(self, gradient: sp.Matrix) -> sp.Matrix:
+    def step_matrix(self, gradient: sp.Matrix) -> sp.ImmutableMatrix:
         """Return M with [Phi_0, Phi_1, ...]' = [Phi_0, Phi_1, ...] M.
 
         Parameters
@@ -77,7 +77,9 @@ class Optimizer:
             [self.transfer[i, j] * unit + self.slope[i] * self.point[j] * gradient for i in c]
             for j in c
         ]
-        return sp.Matrix(sp.BlockMatrix([[sp.ImmutableMatrix(b) for b in r] for r in rows]))
+        return sp.ImmutableMatrix(
+            sp.BlockMatrix([[sp.ImmutableMatrix(b) for b in r] for r in rows])
+        )
 
     def stability_threshold(self) -> sp.Expr:
         """Return the bound on eta * curvature below which a minimum is linearly stable.
@@ -119,7 +121,9 @@ def _parameter(value: Any, symbol: sp.Symbol, name: str) -> sp.Expr:
         return sp.S.Zero
     if value is True:
         return symbol
-    number = sp.nsimplify(sp.sympify(value), rational=True) if not isinstance(value, sp.Expr) else value
+    number = (
+        sp.nsimplify(sp.sympify(value), rational=True) if not isinstance(value, sp.Expr) else value
+    )
     if number.is_number and not (number.is_real and number >= 0):
         raise InputError(f"{name} must be a non-negative number or a symbol, got {value!r}")
     return number
@@ -144,9 +148,7 @@ def gd(weight_decay: Any = None) -> Optimizer:
     """
     decay = _decay(weight_decay)
     name = "gd" if decay == 0 else f"gd(weight_decay={decay})"
-    return Optimizer(
-        name, sp.ImmutableMatrix([[1 - eta * decay]]), (-eta,), (sp.S.One,), decay
-    )
+    return Optimizer(name, sp.ImmutableMatrix([[1 - eta * decay]]), (-eta,), (sp.S.One,), decay)
 
 
 def heavy_ball(beta: Any = None, weight_decay: Any = None) -> Optimizer:

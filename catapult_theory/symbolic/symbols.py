@@ -129,7 +129,11 @@ class Vector:
         if not isinstance(other, Vector):
             return NotImplemented
         return sp.Add(
-            *(c1 * c2 * Inner(a, b) for a, c1 in self.terms.items() for b, c2 in other.terms.items())
+            *(
+                c1 * c2 * Inner(a, b)
+                for a, c1 in self.terms.items()
+                for b, c2 in other.terms.items()
+            )
         )
 
     def __eq__(self, other: object) -> bool:

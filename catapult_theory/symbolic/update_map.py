@@ -214,7 +214,10 @@ class UpdateMap:
             definitions={s: plain(e) for s, e in self.definitions.items()},
             gram={s: plain(e) for s, e in self.gram.items()},
             domain=tuple(plain(r) for r in self.domain),
-            steps=(*self.steps, Step(f"With {said}:", tuple((prime(s), e) for s, e in new.items()))),
+            steps=(
+                *self.steps,
+                Step(f"With {said}:", tuple((prime(s), e) for s, e in new.items())),
+            ),
         )
 
     def with_observables(self, *names: str) -> UpdateMap:

@@ -38,7 +38,9 @@ class Polynomial:
         total = dict(self.terms)
         for word, c in other.terms.items():
             total[word] = total.get(word, sp.S.Zero) + c
-        return Polynomial({w: sp.expand(c) for w, c in total.items() if sp.expand(c) != 0}, self.shape)
+        return Polynomial(
+            {w: sp.expand(c) for w, c in total.items() if sp.expand(c) != 0}, self.shape
+        )
 
     def __mul__(self, factor: Any) -> Polynomial:
         scaled = {w: c * factor for w, c in self.terms.items()}
@@ -52,7 +54,9 @@ class Polynomial:
         for left, a in self.terms.items():
             for right, b in other.terms.items():
                 total[left + right] = total.get(left + right, sp.S.Zero) + a * b
-        return Polynomial({w: c for w, c in total.items() if c != 0}, (self.shape[0], other.shape[1]))
+        return Polynomial(
+            {w: c for w, c in total.items() if c != 0}, (self.shape[0], other.shape[1])
+        )
 
     def transposed(self, symmetric: frozenset[Any]) -> Polynomial:
         """Return the transpose; symbols in ``symmetric`` are their own transposes."""
@@ -66,7 +70,9 @@ class Polynomial:
             product = Polynomial({(): c}, (self.shape[0], self.shape[0]))
             for factor in word:
                 new = replace(factor)
-                product = product @ (Polynomial({(factor,): sp.S.One}, shape_of(factor)) if new is None else new)
+                product = product @ (
+                    Polynomial({(factor,): sp.S.One}, shape_of(factor)) if new is None else new
+                )
             total = total + product
         return Polynomial(total.terms, self.shape)
 
@@ -89,7 +95,11 @@ class Polynomial:
         for word, c in self.terms.items():
             c = sp.factor(sp.expand(c))
             sign = -1 if c.could_extract_minus_sign() else 1
-            body = sp.MatMul(*(a.T if t else a for a, t in word)) if word else sp.Identity(self.shape[0])
+            body = (
+                sp.MatMul(*(a.T if t else a for a, t in word))
+                if word
+                else sp.Identity(self.shape[0])
+            )
             groups.setdefault(sign * c, []).append(sign * body if sign < 0 else body)
         if not groups:
             return sp.ZeroMatrix(*self.shape)
