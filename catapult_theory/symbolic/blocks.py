@@ -159,15 +159,19 @@ def block_state(
 
 
 def _column_counts(frame: Any, p: int, sizes: Mapping[str, int]) -> list[int]:
-    columns = [
-        sp.sympify(c).subs({s: sizes.get(s.name, s) for s in sp.sympify(c).free_symbols})
+    known = {
+        s: sizes[s.name]
         for c in frame.columns
-    ]
+        for s in sp.sympify(c).free_symbols
+        if s.name in sizes
+    }
+    columns = [sp.sympify(c).subs(known) for c in frame.columns]
     total = sp.Add(*columns[: frame.trained])
     unknown = sorted(total.free_symbols, key=str)
     if len(unknown) > 1:
         raise InputError(
-            f"sizes {', '.join(map(str, unknown))} are not known: give inputs= and outputs= to the model"
+            f"sizes {', '.join(map(str, unknown))} are not known: give inputs= and outputs= "
+            "to the model"
         )
     if unknown:
         (value,) = sp.solve(total - p, unknown[0]) or (0,)

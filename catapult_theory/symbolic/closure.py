@@ -161,12 +161,13 @@ class _Derivation:
                 ((f, self.output),),
             ),
             Step(
-                "With g = dl/df and D the symmetric gradient of f in Gamma, grad L = (2/n) g Phi D:",
+                "With g = dl/df and D the symmetric gradient of f in Gamma, "
+                "grad L = (2/n) g Phi D:",
                 ((sp.Symbol("D"), D), *gradients),
             ),
             Step(
-                f"The optimizer ({self.rule.name}) acts on the frame from the right, Phi' = Phi M, so "
-                "that Gamma' = M^T Gamma M is closed at every width:",
+                f"The optimizer ({self.rule.name}) acts on the frame from the right, "
+                "Phi' = Phi M, so that Gamma' = M^T Gamma M is closed at every width:",
                 ((sp.Symbol("M"), self.rule.step_matrix(sp.Matrix(G))),),
             ),
         ]

@@ -219,7 +219,11 @@ class LinearStep:
 
 
 def state_from_gram(
-    update_map: Any, gram: np.ndarray, width: Any, names: Sequence[str] = ()
+    update_map: Any,
+    gram: np.ndarray,
+    width: Any,
+    names: Sequence[str] = (),
+    sizes: Mapping[str, int] | None = None,
 ) -> dict[str, Any]:
     """Return the numerical state of a network with the given Gram matrix.
 
@@ -231,6 +235,8 @@ def state_from_gram(
     width : float or array
     names : sequence of str
         Carried quantities to add to the state.
+    sizes : mapping, optional
+        Values of symbolic sizes of a matrix model.
 
     Returns
     -------
@@ -244,7 +250,7 @@ def state_from_gram(
     if update_map.is_matrix:
         from catapult_theory.symbolic.blocks import block_state
 
-        return block_state(update_map, gram, width)
+        return block_state(update_map, gram, width, sizes)
     frame = update_map.frame
     if gram.shape[-2:] != (frame.trained, frame.trained):
         raise InputError(

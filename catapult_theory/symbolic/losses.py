@@ -13,7 +13,7 @@ from typing import Any
 import sympy as sp
 
 from catapult_theory.errors import InputError, ModelError, unknown_name
-from catapult_theory.symbolic.matrix_nodes import Elementwise, ElementSum, LogSumExp, Softmax
+from catapult_theory.symbolic.matrix_nodes import ElementSum, Elementwise, LogSumExp, Softmax
 from catapult_theory.symbolic.symbols import f, y
 
 

@@ -334,13 +334,14 @@ class _MatrixDerivation:
                 tuple((self.names[k], self._as_product(k)) for k in self.names if max(k) < self.p),
             ),
             Step(
-                "With the output gradient g = dl/df kept opaque, Z is the gradient of the loss with "
-                "respect to the block that enters the output:",
+                "With the output gradient g = dl/df kept opaque, Z is the gradient of the loss "
+                "with respect to the block that enters the output:",
                 tuple(definitions.items()),
             ),
             Step(
-                f"The optimizer ({self.rule.name}) acts on the frame from the right, Phi' = Phi M with "
-                "M = I - eta (2/n) D and its extension to buffers; Gamma' = M^T Gamma M, block by block:",
+                f"The optimizer ({self.rule.name}) acts on the frame from the right, "
+                "Phi' = Phi M with M = I - eta (2/n) D and its extension to buffers; "
+                "Gamma' = M^T Gamma M, block by block:",
                 tuple((prime(s), e) for s, e in updates.items()),
             ),
         )

@@ -14,11 +14,15 @@ from catapult_theory.errors import ModelError
 from catapult_theory.symbolic.symbols import Inner, Vector, n, y
 
 # Names that arguments of kernels and runs already carry.
-RESERVED = frozenset(
-    "steps every out data start threads backend dtype observables seed seeds progress state "
-    "step loss status status_step peak_loss peak_step f g lam X Y sharpness grad_norm2 "
-    "stability_margin".split()
+_ARGUMENTS = (
+    *("steps", "every", "out", "data", "start", "threads", "backend", "dtype", "observables"),
+    *("seed", "seeds", "progress", "state", "step", "X", "Y"),
 )
+_RESULTS = (
+    *("f", "g", "lam", "loss", "status", "status_step", "peak_loss", "peak_step"),
+    *("sharpness", "grad_norm2", "stability_margin"),
+)
+RESERVED = frozenset(_ARGUMENTS + _RESULTS)
 
 
 @dataclass(frozen=True)

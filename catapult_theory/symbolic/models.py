@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import sympy as sp
@@ -79,7 +80,7 @@ def _size(value: Any, symbol: str, name: str) -> Any:
     return sp.Integer(value)
 
 
-NAMED = {"uv": uv, "linear": linear}
+NAMED: dict[str, Callable[..., Model]] = {"uv": uv, "linear": linear}
 
 
 def get(name: str, **arguments: Any) -> Model:

@@ -9,6 +9,7 @@ which is all that the closure engine needs to know (THEORY section 2).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -224,7 +225,7 @@ def sign_descent() -> Coordinatewise:
     )
 
 
-NAMED = {
+NAMED: dict[str, Callable[[], Optimizer | Coordinatewise]] = {
     "gd": gd,
     "weight_decay": lambda: gd(weight_decay=True),
     "heavy_ball": heavy_ball,

@@ -1,4 +1,4 @@
-"""The update map: one step of training as mathematics, immutable, the noun between symbols and code.
+"""The update map: one step of training as mathematics, immutable, between symbols and code.
 
 Everything downstream (kernels, phases, claims, reports) reads an `UpdateMap` and nothing
 else of the symbolic side. It knows nothing of compilers.
@@ -344,7 +344,13 @@ class UpdateMap:
 
         return dimensionless(self)
 
-    def state_from_gram(self, gram: Any, n: Any, names: tuple[str, ...] = ()) -> dict[str, Any]:
+    def state_from_gram(
+        self,
+        gram: Any,
+        n: Any,
+        names: tuple[str, ...] = (),
+        sizes: Mapping[str, int] | None = None,
+    ) -> dict[str, Any]:
         """Return the state of a network with the given Gram matrix.
 
         Parameters
@@ -356,6 +362,9 @@ class UpdateMap:
             Width; arrays broadcast against the leading shape of ``gram``.
         names : tuple of str
             Carried quantities to add.
+        sizes : mapping, optional
+            Values of symbolic sizes of a matrix model, such as ``{"d": 64}``; one unknown
+            size is found from p.
 
         Returns
         -------
@@ -375,7 +384,7 @@ class UpdateMap:
         """
         from catapult_theory.symbolic.gram import state_from_gram
 
-        return state_from_gram(self, np.asarray(gram, dtype=float), n, names)
+        return state_from_gram(self, np.asarray(gram, dtype=float), n, names, sizes)
 
     def latex(self) -> str:
         """Return the definitions and updates as a LaTeX aligned block.
@@ -503,7 +512,7 @@ def _from_tree(tree: Mapping[str, Any]) -> UpdateMap:
 
 
 def _named(title: str, symbols: tuple[Any, ...]) -> Any:
-    return namedtuple(title, [s.name for s in symbols])(*symbols)  # noqa: PYI024
+    return namedtuple(title, [s.name for s in symbols])(*symbols)
 
 
 def name(symbol: Any) -> str:

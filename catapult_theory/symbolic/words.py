@@ -135,7 +135,7 @@ def symbol(matrix: Any, transposed: bool = False) -> Polynomial:
 
 def identity(size: Any, coefficient: Any = 1) -> Polynomial:
     """Return a multiple of the identity; zero if the coefficient is."""
-    terms = {(): sp.sympify(coefficient)} if coefficient != 0 else {}
+    terms: dict[Word, Any] = {(): sp.sympify(coefficient)} if coefficient != 0 else {}
     return Polynomial(terms, (size, size))
 
 
