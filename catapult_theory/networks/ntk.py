@@ -106,7 +106,8 @@ def top_eigenvalue(network: Network, parameters: Mapping[str, Array], X: Any) ->
         point = {name: a[lane] for name, a in parameters.items()}
 
         def action(r: Array, point: Parameters = point) -> Array:
-            return apply_kernel(network, point, X, r.reshape(m, k)).ravel() / m
+            image = apply_kernel(network, point, X, r.reshape(m, k))
+            return np.asarray(image.ravel() / m)
 
         tops[lane] = _lanczos(action, m * k)
     return tops
