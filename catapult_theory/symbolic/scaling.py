@@ -131,12 +131,12 @@ class DimensionlessMap:
     @property
     def state(self) -> Any:
         """The new state as a namedtuple of symbols (uv-model: b, a)."""
-        return namedtuple("State", [s.name for s in self.variables])(*self.variables)  # noqa: PYI024
+        return namedtuple("State", [s.name for s in self.variables])(*self.variables)
 
     @property
     def parameters(self) -> Any:
         """The parameters that are left as a namedtuple of symbols (labelled uv-model: kappa)."""
-        return namedtuple("Parameters", [s.name for s in self.constants])(*self.constants)  # noqa: PYI024
+        return namedtuple("Parameters", [s.name for s in self.constants])(*self.constants)
 
     def physical(self, expression: Any) -> sp.Expr:
         """Return an expression in the groups as one in the original symbols.
