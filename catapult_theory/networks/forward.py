@@ -31,9 +31,9 @@ class GenericNetwork:
     ----------
     function : callable
         ``function(parameters, X)`` with a dict of arrays and the data (m x d), or None in a
-        network without data. It returns m x k outputs, m outputs, or one number. Operators
-        and methods of arrays may be used as they are; functions come from
-        ``autograd.numpy``. The width is the size of a parameter's axis.
+        network without data. It returns m x k outputs, m outputs, or one number. It
+        uses array operators and functions of ``autograd.numpy``, and writes into no array.
+        The width is the size of a parameter's axis.
     shapes : mapping of str to tuple
         Integers and ``"n"`` for the width, such as ``{"V": (1, "n"), "U": ("n", 64)}``; the
         order is that of the frame.
@@ -86,7 +86,7 @@ class GenericNetwork:
         InputError
             If the function does not return one number, m or m x k of them.
         """
-        return self._over_lanes(parameters, lambda p: _as_rows(self._call(p, X), X))
+        return self._over_lanes(parameters, lambda p: _as_rows(self.function(p, X), X))
 
     def backpropagate(
         self, parameters: Mapping[str, Array], X: Any, output_gradient: Callable[[Array], Array]
@@ -147,17 +147,12 @@ class GenericNetwork:
         rows = [one({k: a[lane] for k, a in both.items()}) for lane in np.ndindex(*lanes)]
         return np.stack(rows).reshape(*lanes, *rows[0].shape)
 
-    def _call(self, parameters: Mapping[str, Any], X: Any) -> Any:
-        try:
-            return self.function(parameters, X)
-        except TypeError as cause:
-            if "ArrayBox" in str(cause) or "ArrayBox" in repr(cause.args):
-                raise _not_differentiable(cause) from cause
-            raise
-
     def _pull_back(self, parameters: Mapping[str, Array], X: Any) -> tuple[Any, Any]:
         """Return r -> J^T r for r of shape (m, k), and the function's own value."""
-        pull, value = make_vjp(lambda p: self._call(p, X))(dict(parameters))
+        try:
+            pull, value = make_vjp(lambda p: self.function(p, X))(dict(parameters))
+        except (TypeError, ValueError, AttributeError, NotImplementedError) as cause:
+            raise _not_differentiable(cause) from cause
         if not hasattr(value, "shape"):
             value = np.asarray(value, dtype=float)
         shape = value.shape
@@ -190,6 +185,7 @@ def _as_rows(value: Any, X: Any) -> Array:
 
 def _not_differentiable(cause: Exception) -> InputError:
     return InputError(
-        "the forward pass calls a function that cannot be differentiated "
-        f"({str(cause)[:120]}): write it with `import autograd.numpy as np`"
+        "the forward pass cannot be differentiated "
+        f"({str(cause)[:120]}): use array operators and the functions of autograd.numpy, and "
+        "write into no array"
     )

@@ -7,17 +7,20 @@ gigabytes for a wide network on real data, is never formed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 from scipy.sparse.linalg import ArpackError, LinearOperator, eigsh
 
+from catapult_theory.errors import CatapultError
 from catapult_theory.networks import losses
 from catapult_theory.networks.parameters import Array, Network, Parameters
 
 # Up to this many outputs in all the kernel is formed column by column and diagonalised.
 DENSE_UP_TO = 64
+# A Krylov space needs room; smaller problems are diagonalised.
+LANCZOS_ABOVE = 20
 
 
 def apply_kernel(
@@ -109,7 +112,7 @@ def top_eigenvalue(network: Network, parameters: Mapping[str, Array], X: Any) ->
             image = apply_kernel(network, point, X, r.reshape(m, k))
             return np.asarray(image.ravel() / m)
 
-        tops[lane] = _lanczos(action, m * k)
+        tops[lane] = _top(action, m * k)
     return tops
 
 
@@ -169,7 +172,7 @@ def _ggn_lanczos(
         bent = loss.curvature(*pair, change) / len(change)
         return _flat(network.backpropagate(point, X, lambda outputs: bent)[1], point)
 
-    return _lanczos(action, sum(a.size for a in point.values()))
+    return _top(action, sum(a.size for a in point.values()))
 
 
 def _flat(parameters: Mapping[str, Array], like: Mapping[str, Array]) -> Array:
@@ -204,12 +207,17 @@ def _top_of_product(matrices: Array) -> Array:
     return np.where(finite, np.maximum(spectra.real.max(axis=-1), 0.0), np.inf)
 
 
-def _lanczos(action: Any, size: int) -> float:
+def _top(action: Callable[[Array], Array], size: int) -> float:
+    if size <= LANCZOS_ABOVE:
+        return float(_top_of_dense(np.stack([action(e) for e in np.eye(size)], axis=-1)))
     start = np.random.Generator(np.random.Philox(0)).standard_normal(size)
     if not np.isfinite(action(start)).all():
         return np.inf
     operator = LinearOperator((size, size), matvec=action, dtype=np.float64)
     try:
         return float(eigsh(operator, k=1, which="LA", v0=start, return_eigenvectors=False)[0])
-    except ArpackError:
-        return np.inf
+    except ArpackError as cause:
+        raise CatapultError(
+            f"the Lanczos method found no top eigenvalue among {size} ({cause}): take fewer "
+            "samples, or diagonalise ct.networks.kernel(...)"
+        ) from cause
