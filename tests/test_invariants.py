@@ -40,7 +40,7 @@ CASES = [
 ]
 
 
-@functools.cache
+@functools.lru_cache(typed=True)  # True and 1 are different labels
 def _case(label: object, optimizer: str = "gd", loss: str = "squared"):
     return derive(models.uv(label=label), optimizer=optimizer, loss=loss)
 

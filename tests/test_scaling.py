@@ -47,7 +47,7 @@ CASES = [
 ]
 
 
-@functools.cache
+@functools.lru_cache(typed=True)  # True and 1 are different labels
 def _case(label: object, optimizer: str, loss: str):
     return derive(models.uv(label=label), loss=loss, optimizer=optimizer)
 
