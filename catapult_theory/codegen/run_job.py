@@ -1,0 +1,221 @@
+"""A checked run, and the work on it: kernels go through the lanes in portions.
+
+Portions let a long run report its progress and be interrupted; results are handed on only
+when the last one is done. Lanes do not depend on each other, so that the numbers do not
+depend on the portions.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import sympy as sp
+
+from catapult_theory.codegen.grid import Array, Lanes
+from catapult_theory.codegen.kernel import Kernel
+from catapult_theory.codegen.run_start import Start, core_dims
+from catapult_theory.symbolic.update_map import UpdateMap
+
+# Multiplications between two reports of progress: below a second on one core.
+WORK_PER_PORTION = 2e8
+# Lanes below which a portion would keep neither vector units nor threads busy.
+LEAST_SCALAR_LANES = 1024
+LEAST_LANES_PER_THREAD = 4
+
+
+@dataclass(frozen=True)
+class Job:
+    """A run that has passed all checks.
+
+    Parameters
+    ----------
+    update_map : UpdateMap
+        With the carried quantities that were asked for in its state.
+    kernel : Kernel
+    start : Start
+    steps : int
+    data : mapping of str to array
+        Empty for scalar maps.
+    sizes : mapping of str to int
+        Values of the symbolic sizes of a matrix map.
+    shown : tuple of str
+        The observables of the result, the loss first.
+    threads : int or None
+    dtype : str
+    """
+
+    update_map: UpdateMap
+    kernel: Kernel
+    start: Start
+    steps: int
+    data: Mapping[str, Array]
+    sizes: Mapping[str, int]
+    shown: tuple[str, ...]
+    threads: int | None
+    dtype: str
+
+    @property
+    def lanes(self) -> Lanes:
+        """The independent runs."""
+        return self.start.lanes
+
+    @property
+    def states(self) -> tuple[str, ...]:
+        """Names of the state."""
+        return tuple(s.name for s in self.update_map.variables)
+
+    @property
+    def core(self) -> dict[str, tuple[str, ...]]:
+        """Dimension names of the matrices of the state."""
+        return core_dims(self.update_map)
+
+    @property
+    def sides(self) -> list[tuple[int, ...]]:
+        """Shape of one lane of every state."""
+        shapes = (getattr(s, "shape", ()) for s in self.update_map.variables)
+        table = dict(self.sizes)
+        return [tuple(int(sp.sympify(side).subs(table)) for side in shape) for shape in shapes]
+
+    def state(self, low: int, high: int) -> dict[str, Array]:
+        """Return the starting state of some lanes."""
+        return {name: self.lanes.take(name, low, high) for name in self.states}
+
+    def arguments(self, low: int, high: int) -> dict[str, Any]:
+        """Return parameters and data of some lanes, as the kernel takes them."""
+        names = [s.name for s in self.update_map.constants]
+        given: dict[str, Any] = {name: self.lanes.take(name, low, high) for name in names}
+        if self.data:
+            given["data"] = tuple(self.data.values())
+        return given
+
+    def portions(self) -> Iterator[tuple[int, int]]:
+        """Yield ranges of lanes that take about a second each."""
+        least = LEAST_SCALAR_LANES
+        if self.update_map.is_matrix:
+            least = LEAST_LANES_PER_THREAD * (self.threads or os.cpu_count() or 1)
+        size = max(least, int(WORK_PER_PORTION // max(self.steps * self._cost(), 1.0)))
+        for low in range(0, self.lanes.count, size):
+            yield low, min(low + size, self.lanes.count)
+
+    def _cost(self) -> float:
+        """Return the multiplications of a step of one lane, roughly."""
+        if not self.update_map.is_matrix:
+            return float(len(self.sides))
+        return float(max(max(shape) for shape in self.sides)) * sum(map(np.prod, self.sides))
+
+    def bytes_kept(self) -> int:
+        """Return the bytes of one lane at one step: its state and observables."""
+        numbers = len(self.shown) + sum(int(np.prod(shape)) for shape in self.sides)
+        return numbers * np.dtype(self.dtype).itemsize
+
+    def bytes_of_outcome(self) -> int:
+        """Return the bytes of the status, its step, the peak and its step."""
+        return 2 * np.dtype(np.int64).itemsize + np.dtype(self.dtype).itemsize + 1
+
+
+Part = dict[str, Array]
+Progress = Callable[[int, int], None]
+Work = Callable[[Job, int, int], Part]
+
+OUTCOMES = ("status", "status_step", "peak_loss", "peak_step")
+
+
+def collected(job: Job, progress: Progress | None, work: Work) -> Part:
+    """Return the results of all lanes.
+
+    Parameters
+    ----------
+    job : Job
+    progress : callable or None
+        Called with the lanes done and their number, before the first portion and after each.
+    work : callable
+        `final_part` or `orbit_part`.
+
+    Returns
+    -------
+    dict of str to array
+        Shape (lanes, ...) for results of `final_part`; an orbit has its steps in front.
+    """
+    total = job.lanes.count
+    core = job.core
+    report = progress if progress is not None else _silent
+    whole: Part = {}
+    report(0, total)
+    for low, high in job.portions():
+        for name, array in work(job, low, high).items():
+            if high - low == total:
+                whole[name] = array
+                continue
+            axis = array.ndim - 1 - len(core.get(name, ()))
+            if name not in whole:
+                shape = (*array.shape[:axis], total, *array.shape[axis + 1 :])
+                whole[name] = np.empty(shape, array.dtype)
+            whole[name][(slice(None),) * axis + (slice(low, high),)] = array
+        report(high, total)
+    return whole
+
+
+def _silent(done: int, total: int) -> None:
+    """Report nothing."""
+
+
+def final_part(job: Job, low: int, high: int) -> Part:
+    """Return the final state, observables there and the outcome of some lanes.
+
+    Parameters
+    ----------
+    job : Job
+    low, high : int
+        Range of lanes.
+
+    Returns
+    -------
+    dict of str to array
+        Lanes first.
+    """
+    given = job.arguments(low, high)
+    result = job.kernel.run(job.state(low, high), job.steps, threads=job.threads, **given)
+    part: Part = {name: np.asarray(result.state[name]) for name in job.states}
+    part["loss"] = np.asarray(result.loss)
+    others = tuple(name for name in job.shown if name != "loss")
+    if others:
+        at_end = job.kernel.trajectory(dict(result.state), 0, observables=others, **given)
+        part |= {name: np.asarray(at_end[name])[0] for name in others}
+    return {**part, **_outcome(result)}
+
+
+def orbit_part(job: Job, low: int, high: int, every: int) -> Part:
+    """Return the states and observables at kept steps, and the outcome, of some lanes.
+
+    Parameters
+    ----------
+    job : Job
+    low, high : int
+        Range of lanes.
+    every : int
+        Distance of kept steps.
+
+    Returns
+    -------
+    dict of str to array
+        Kept steps first, then lanes; outcomes have lanes alone.
+    """
+    given = job.arguments(low, high)
+    state = job.state(low, high)
+    result = job.kernel.run(state, job.steps, threads=job.threads, **given)
+    orbit = job.kernel.trajectory(state, job.steps, every=every, observables=job.shown, **given)
+    kept = {name: np.asarray(orbit[name]) for name in (*job.states, *job.shown)}
+    return {**kept, **_outcome(result)}
+
+
+def _outcome(result: Any) -> Part:
+    return {
+        "status": np.asarray(result.status).astype(np.int8),
+        "status_step": np.asarray(result.status_step).astype(np.int64),
+        "peak_loss": np.asarray(result.peak_loss),
+        "peak_step": np.asarray(result.peak_step).astype(np.int64),
+    }
