@@ -182,6 +182,12 @@ class Generators:
                 total += power * self._generator("log", base, sp.log(self.unlifted(base)), None)
         return total
 
+    @property
+    def absolutes(self) -> dict[sp.Symbol, sp.Expr]:
+        """The symbols of absolute values, and the polynomials inside."""
+        pairs = ((s, key) for (kind, key), s in self._found.items() if kind == "abs")
+        return {s: key for s, key in pairs if s in self.squares}
+
     def unlifted(self, expression: sp.Expr) -> sp.Expr:
         """Return an expression with every generator replaced by what it stands for."""
         return expression.xreplace(self.meaning)

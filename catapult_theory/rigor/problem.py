@@ -88,20 +88,30 @@ class Facts:
     ----------
     vocabulary : Vocabulary
     hypotheses : tuple of (text, relations)
+    used : frozenset of symbols
+        The state variables and parameters that the claim speaks of.
     """
 
     vocabulary: Vocabulary
     hypotheses: tuple[tuple[str, tuple[Relation, ...]], ...] = ()
+    used: frozenset[sp.Symbol] = frozenset()
 
     @cached_property
     def constraints(self) -> tuple[Constraint, ...]:
-        """Domain, signs and hypotheses, in state variables and parameters."""
-        found = list(_domain(self.vocabulary))
+        """Hypotheses, then domain and signs, in state variables and parameters."""
+        found = []
         for text, relations in self.hypotheses:
             for relation in relations:
                 expression, kind = margin(relation, self.vocabulary)
                 found.append(Constraint(expression, kind, text))
-        return tuple(found)
+        symbols = self.used.union(*(c.expression.free_symbols for c in found))
+        return (*found, *_domain(self.vocabulary, symbols))
+
+    @cached_property
+    def later(self) -> tuple[sp.Expr, ...]:
+        """What is nonnegative because the state after the step is one of a network too."""
+        domain = (c for c in _domain(self.vocabulary, self.used) if c.kind == ">=")
+        return tuple(self.vocabulary.after(c.expression) for c in domain)
 
     @cached_property
     def branches(self) -> tuple[Branch, ...]:
@@ -117,12 +127,12 @@ class Facts:
         return tuple(branches)
 
 
-def _domain(vocabulary: Vocabulary) -> Iterable[Constraint]:
+def _domain(vocabulary: Vocabulary, used: frozenset[sp.Symbol]) -> Iterable[Constraint]:
     update_map = vocabulary.update_map
     for relation in update_map.domain:
         strict = isinstance(relation, (sp.StrictGreaterThan, sp.StrictLessThan))
         yield Constraint(relation.gts - relation.lts, ">" if strict else ">=", "domain")
-    if vocabulary.carried:
+    if used & {vocabulary.base[name] for name in vocabulary.carried}:
         yield from (Constraint(e, ">=", "domain") for e in gram_minors(vocabulary))
     for s in (*update_map.variables, *update_map.constants):
         if s.is_nonnegative:
@@ -172,6 +182,11 @@ def _with(
     table = dict(case)
     solved = {s: e.xreplace(table) for s, e in branch.solved.items()} | table
     return Branch(solved, tuple(c.at(table) for c in rest))
+
+
+def solutions(constraint: Constraint, branch: Branch) -> list[dict[sp.Symbol, sp.Expr]]:
+    """Return where a constraint becomes an equality, as a symbol in terms of the others."""
+    return _cases(constraint.expression, branch) or []
 
 
 def _cases(expression: sp.Expr, branch: Branch) -> list[dict[sp.Symbol, sp.Expr]] | None:

@@ -92,7 +92,7 @@ class Vocabulary:
     @cached_property
     def known(self) -> tuple[str, ...]:
         """Every name that resolves on this map, in the order of a reader's interest."""
-        names = [*self.base, *self.update_map.observables, *_DEFINED]
+        names = [*self.base, *self.update_map.observables, *_DEFINED, *self._groups]
         return tuple(dict.fromkeys(name for name in names if self._value(name) is not None))
 
     def canonical(self, name: str, position: int) -> str:

@@ -1,0 +1,7 @@
+"""Rigor: claims about one step of training, judged by exact algebra or refuted by numbers."""
+
+from catapult_theory.rigor.claims import Verdict
+from catapult_theory.rigor.counterexample import Counterexample
+from catapult_theory.rigor.verify import verify
+
+__all__ = ["Counterexample", "Verdict", "verify"]

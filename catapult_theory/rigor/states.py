@@ -1,0 +1,230 @@
+"""States that networks can have, as exact rational points: grids, random draws, vectors.
+
+Where the domain is known in closed form, small numbers are tried directly and those outside
+are dropped. Elsewhere (momentum) rational vectors are drawn and the state is computed from
+their inner products, so that every point belongs to some network.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+import sympy as sp
+
+from catapult_theory.rigor.points import Irrational, Undefined, arrays, exact, sign
+from catapult_theory.rigor.problem import Branch, Constraint, solutions
+from catapult_theory.rigor.vocabulary import Vocabulary
+from catapult_theory.symbolic.symbols import Inner
+
+GRIDS = (1_500, 20_000)
+RANDOM = 6_000
+_SEED = 20_030_202
+
+# Small numbers first: the first violation found is the easiest to check by hand. Widths are
+# squares, so that sqrt(n) is a whole number.
+_POOLS: Mapping[str, tuple[str, ...]] = {
+    "n": ("1", "4", "9", "16", "100", "10000"),
+    "eta": ("1", "1/2", "2", "1/4", "3", "4", "1/10", "3/2", "5"),
+    "beta": ("1/2", "0", "9/10", "1/4", "1/10"),
+    "omega": ("1/10", "0", "1/2", "1", "1/100", "1/4"),
+}
+_NONNEGATIVE = ("1", "2", "0", "1/2", "3", "4", "5", "3/2", "1/4", "6", "8", "5/2", "10", "7/2")
+_SIGNED = ("1", "0", "-1", "2", "-2", "1/2", "-1/2", "3", "-3", "4", "-4", "3/2", "-3/2", "1/4")
+
+Point = dict[sp.Symbol, Fraction]
+
+
+@dataclass(frozen=True)
+class States:
+    """Where to look for states of one map on one branch of the hypotheses.
+
+    Parameters
+    ----------
+    vocabulary : Vocabulary
+    branch : Branch
+    symbols : tuple of symbols
+        The state variables and parameters that are free on the branch and matter.
+    """
+
+    vocabulary: Vocabulary
+    branch: Branch
+    symbols: tuple[sp.Symbol, ...]
+
+    @classmethod
+    def of(cls, vocabulary: Vocabulary, branch: Branch, used: frozenset[sp.Symbol]) -> States:
+        """Return the states of a branch, in the symbols that a claim and its branch use."""
+        everything = (*vocabulary.update_map.variables, *vocabulary.update_map.constants)
+        linked = set(used)
+        for constraint in branch.constraints:
+            if constraint.source != "domain":
+                linked |= constraint.expression.free_symbols
+        for solved in branch.solved.values():
+            linked |= solved.free_symbols
+        carried = {vocabulary.base[name] for name in vocabulary.carried}
+        domain = (c.expression.free_symbols for c in branch.constraints if c.source == "domain")
+        for symbols in domain:
+            if symbols & linked and not symbols & (carried - linked):
+                linked |= symbols
+        free = tuple(s for s in everything if s in linked and s not in branch.solved)
+        return cls(vocabulary, branch, free)
+
+    @property
+    def from_vectors(self) -> bool:
+        """Whether states must come from vectors: the state is more than f, lam and Delta."""
+        update_map = self.vocabulary.update_map
+        own = {s.name for s in update_map.variables} & {s.name for s in self.symbols}
+        return bool(own - {"f", "lam", "Delta"}) and not self.branch.solved
+
+    def batches(self) -> Iterator[list[Point]]:
+        """Yield points, the simplest first: grids, random draws, points near bounds."""
+        if self.from_vectors:
+            yield from (self._vectors(np.random.default_rng((_SEED, k)), 1500) for k in range(2))
+            return
+        for size in GRIDS:
+            yield list(self._grid(size))
+        drawn = self._random(np.random.default_rng(_SEED), RANDOM)
+        yield drawn
+        yield self._near_bounds(drawn[: RANDOM // 6])
+
+    def _near_bounds(self, points: Sequence[Point]) -> list[Point]:
+        """Move points to where a hypothesis is an equality, and a little to either side."""
+        moved = []
+        for constraint in self.checked:
+            cases = [] if constraint.source == "domain" else solutions(constraint, self.branch)
+            for (symbol, bound), point in itertools.product(
+                (pair for case in cases for pair in case.items()), points
+            ):
+                try:
+                    edge = exact(bound, point)
+                except (Irrational, Undefined):
+                    continue
+                nudges = (Fraction(0), Fraction(1, 1000), Fraction(-1, 1000), Fraction(-1, 20))
+                moved += [{**point, symbol: edge * (1 + nudge)} for nudge in nudges]
+        return moved
+
+    def _grid(self, size: int) -> Iterator[Point]:
+        pools = [[Fraction(t) for t in _pool(s)] for s in self.symbols]
+        while np.prod([len(p) for p in pools], dtype=float) > size:
+            longest = max(pools, key=len)
+            longest.pop()
+        for values in itertools.product(*pools):
+            yield dict(zip(self.symbols, values, strict=True))
+
+    def _random(self, random: np.random.Generator, count: int) -> list[Point]:
+        """Draw rational numbers over several scales; outputs also as parts of their bound."""
+        columns = [[_draw(s, random) for _ in range(count)] for s in self.symbols]
+        points = [dict(zip(self.symbols, row, strict=True)) for row in zip(*columns, strict=True)]
+        names = {s.name: s for s in self.symbols}
+        if {"f", "lam", "n"} <= set(names):
+            f, lam, n = names["f"], names["lam"], names["n"]
+            for point in points:
+                part = Fraction(int(random.integers(-8, 9)), 8 * 10 ** int(random.choice([0, 0, 1, 3])))
+                root = _square_root(point[n])
+                if root is not None:
+                    point[f] = part * root * point[lam] / 2
+        return points
+
+    def _vectors(self, random: np.random.Generator, count: int) -> list[Point]:
+        """Draw rational vectors and return the states that they have."""
+        gram = self.vocabulary.update_map.gram
+        atoms = sorted({s for e in gram.values() for i in e.atoms(Inner) for s in i.args}, key=str)
+        inner = sorted(set().union(*(e.atoms(Inner) for e in gram.values())), key=str)
+        stand_in = {i: sp.Dummy(str(i), real=True) for i in inner}
+        points = []
+        for _ in range(count):
+            point = {s: _draw(s, random) for s in self.vocabulary.update_map.constants}
+            width = next((int(v) for s, v in point.items() if s.name == "n"), 1)
+            length = min(width, len(atoms))
+            entries = random.integers(-4, 5, size=(len(atoms), length))
+            scale = Fraction(1, int(random.choice([1, 1, 2, 2, 4])))
+            vectors = {a: [int(x) * scale for x in row] for a, row in zip(atoms, entries, strict=True)}
+            # States with u = v and at rest are the boundary of the domain.
+            if random.integers(4) == 0:
+                vectors[atoms[-1]] = list(vectors[atoms[-2]])
+            numbers = {
+                stand_in[i]: sum(a * b for a, b in zip(vectors[i.args[0]], vectors[i.args[1]], strict=True))
+                for i in inner
+            }
+            try:
+                for s, e in gram.items():
+                    point[s] = exact(e.xreplace(stand_in), {**numbers, **point})
+            except (Irrational, Undefined):
+                continue
+            points.append(point)
+        return points
+
+    def completed(self, point: Point) -> Point | None:
+        """Return a point with the solved symbols put in, or None if it meets not all facts."""
+        full = dict(point)
+        try:
+            for s, e in self.branch.solved.items():
+                full[s] = exact(e, point)
+            for constraint in self.checked:
+                found = sign(constraint.expression, full)
+                if found is None or not _meets(found, constraint.kind):
+                    return None
+        except (Irrational, Undefined):
+            return None
+        return full
+
+    @property
+    def checked(self) -> list[Constraint]:
+        """The facts that speak of nothing but the symbols of the points."""
+        have = set(self.symbols) | set(self.branch.solved)
+        return [c for c in self.branch.constraints if c.expression.free_symbols <= have]
+
+    def inside(self, points: Sequence[Point]) -> np.ndarray:
+        """Return which points may meet all facts, by float64 with a margin for rounding."""
+        columns = self.columns(points)
+        keep = np.ones(len(points), dtype=bool)
+        for constraint in self.checked:
+            values = arrays(constraint.expression, columns)
+            if constraint.kind == "=":
+                keep &= abs(values) <= 1e-7
+            else:
+                keep &= values >= -1e-9
+        return keep
+
+    def columns(self, points: Sequence[Point]) -> dict[sp.Symbol, np.ndarray]:
+        """Return points as float64 arrays, the solved symbols included."""
+        names = list(points[0]) if points else list(self.symbols)
+        columns = {s: np.array([float(p[s]) for p in points]) for s in names}
+        solved = {s: arrays(e, columns) for s, e in self.branch.solved.items()}
+        ones = np.ones(len(points))
+        return columns | {s: v * ones for s, v in solved.items()}
+
+
+def _meets(found: int, kind: str) -> bool:
+    return found == 0 if kind == "=" else found > 0 or (found == 0 and kind == ">=")
+
+
+def _pool(symbol: sp.Symbol) -> tuple[str, ...]:
+    if symbol.name in _POOLS:
+        return _POOLS[symbol.name]
+    if symbol.is_positive:
+        return tuple(t for t in _NONNEGATIVE if t != "0")
+    return _NONNEGATIVE if symbol.is_nonnegative else _SIGNED
+
+
+def _draw(symbol: sp.Symbol, random: np.random.Generator) -> Fraction:
+    if symbol.name == "n":
+        return Fraction(int(random.choice([1, 1, 4, 4, 9, 16, 25, 100, 10_000, 1_000_000])))
+    if symbol.name == "beta":
+        return Fraction(int(random.integers(0, 10)), 10)
+    bottom = int(random.choice([1, 2, 3, 4, 5, 8, 10]))
+    top = int(np.ceil(bottom * np.exp(random.normal(loc=0.3, scale=1.3))))
+    value = Fraction(top, bottom)
+    if symbol.is_nonnegative:
+        return value
+    return value * int(random.choice([-1, 1]))
+
+
+def _square_root(number: Fraction) -> Fraction | None:
+    try:
+        return exact(sp.sqrt(sp.Symbol("n", positive=True)), {sp.Symbol("n", positive=True): number})
+    except Irrational:
+        return None
