@@ -225,7 +225,9 @@ def test_generic_lanes_are_single_networks_side_by_side():
     _, gradient = network.backpropagate(together, X, np.ones_like)
     for i in range(2):
         alone = {k: a[i] for k, a in together.items()}
-        assert np.array_equal(pushed[i], network.jvp(alone, X, {k: a[i] for k, a in tangent.items()}))
+        assert np.array_equal(
+            pushed[i], network.jvp(alone, X, {k: a[i] for k, a in tangent.items()})
+        )
         _, pulled = network.backpropagate(alone, X, np.ones_like)
         assert all(np.array_equal(gradient[k][i], pulled[k]) for k in pulled)
 

@@ -262,7 +262,10 @@ def _simulate(
             recorder.observe(step, batch, point)
             ledger.note(step, batch.index, point)
             _judge(problem, step, batch, point, ledger)
-            gone = np.isin(ledger.status[batch.index], list(leaving)) | (step == steps)
+            status = ledger.status[batch.index]
+            gone = np.full(len(status), step == steps)
+            for code in leaving:
+                gone |= status == code
             if progress is not None and (step % stride == 0 or gone.all()):
                 progress(step, steps)
             if gone.any():
