@@ -195,7 +195,7 @@ class Lanes:
         sizes = dict(self.sizes)
         for dim, coord in coords.items():
             known = self.coords.get(dim)
-            if known is not None and not known.equals(coord):
+            if known is not None and not _same(known, coord):
                 raise InputError(
                     f"the coordinate {dim} of an argument is {known.values.tolist()!s:.60}, "
                     f"but the start has {coord.values.tolist()!s:.60}"
@@ -299,7 +299,7 @@ def _plain_variables(
 def _lane_shape(name: str, array: Array, core: int) -> tuple[int, ...]:
     if array.ndim < core:
         raise InputError(f"{name} must be a matrix, or an array of them; got shape {array.shape}")
-    return array.shape[: array.ndim - core]
+    return tuple(array.shape[: array.ndim - core])
 
 
 def _labelled_variable(name: str, value: xr.DataArray, core: tuple[str, ...]) -> xr.Variable:
@@ -337,7 +337,7 @@ def _agreed(
     kept = {}
     for key, entries in found.items():
         (first_owner, first), *others = entries
-        different = [owner for owner, v in others if not v.equals(first)]
+        different = [owner for owner, v in others if not _same(v, first)]
         if different and first.dims == (key,):
             raise InputError(
                 f"the coordinate {key} of {different[0]} differs from that of {first_owner}: "
@@ -346,6 +346,10 @@ def _agreed(
         if not different and (first.dims == (key,) or key not in labels):
             kept[key] = first
     return kept
+
+
+def _same(first: xr.Variable, second: xr.Variable) -> bool:
+    return first.dims == second.dims and np.array_equal(first.values, second.values)
 
 
 def _renamed_dims(

@@ -100,7 +100,7 @@ def checked_dtype(dtype: Any) -> str:
     'float32'
     """
     try:
-        name = np.dtype(dtype).name
+        name = str(np.dtype(dtype))
     except TypeError:
         name = str(dtype)
     if name not in DTYPES:

@@ -55,7 +55,9 @@ def _coordinate(job: Job, name: str, values: xr.Variable) -> tuple[Any, Any, dic
 
 def _attributes(job: Job) -> dict[str, Any]:
     attrs = provenance(job.update_map, job.kernel.backend, job.dtype)
-    attrs |= {"steps": job.steps, "start": job.start.description, "seeds": job.start.seeds}
+    attrs |= {"steps": job.steps, "start": job.start.description}
+    if job.start.seeds:
+        attrs["seeds"] = job.start.seeds
     if job.data:
         attrs["data"] = fingerprint(job.data)
     return attrs

@@ -97,7 +97,8 @@ def started(
         _check_shapes(update_map, lanes, sizes)
         return Start(lanes, _in_words(start, given), "", drawn=False)
     if isinstance(start, StartLaw):
-        lanes = lanes_of(parameters, labels, {}, {*taken, *_flat(core)})
+        recorded = {f"{name}_0" for name in core}
+        lanes = lanes_of(parameters, labels, {}, {*taken, *_flat(core), *recorded})
         return _drawn(update_map, start, lanes, sizes, core)
     raise InputError(
         f"start must be state values such as {_example(update_map)}, or a start law such as "
@@ -124,7 +125,7 @@ def core_dims(update_map: UpdateMap) -> dict[str, tuple[str, ...]]:
     inputs, targets = update_map.data
     lengths = (targets.shape[1], inputs.shape[1], inputs.shape[0])
     roles = {length: role for length, role in reversed(list(zip(lengths, ROLES, strict=True)))}
-    result = {}
+    result: dict[str, tuple[str, ...]] = {}
     for s in update_map.variables:
         first, second = (roles.get(side, "parameter") for side in s.shape)
         result[s.name] = (first, second if second != first else f"{first}2")
@@ -246,9 +247,8 @@ def _spread(state: Array, place: xr.Variable, several: bool, core: tuple[str, ..
     """Return a state of shape (seeds, widths, *core) over the lanes of the width and the seed."""
     if not several:
         return xr.Variable((*place.dims, *core), state[0][place.values])
-    seed = xr.Variable(("seed",), np.arange(len(state)))
-    dims = place.dims if "seed" in place.dims else (*place.dims, "seed")
-    shape = {**place.sizes, "seed": len(state)}
-    sizes = {d: shape[d] for d in dims}
-    index = (seed.set_dims(sizes).values, place.set_dims(sizes).values)
-    return xr.Variable((*dims, *core), state[index])
+    seed, position = np.arange(len(state)), np.asarray(place.values)
+    if "seed" not in place.dims:
+        return xr.Variable((*place.dims, "seed", *core), state[seed, position[..., None]])
+    along = [-1 if dim == "seed" else 1 for dim in place.dims]
+    return xr.Variable((*place.dims, *core), state[seed.reshape(along), position])
