@@ -1,0 +1,1 @@
+"""Phases of training: bounds on the learning rate, predictions, behaviour, final curvature."""

@@ -1,0 +1,350 @@
+"""Bounds on the learning rate: where training is linearly stable, and where it stops being bounded.
+
+eta_crit is the stability threshold of the optimizer over the curvature at a minimum. eta_max is
+the first learning rate at which the start lies on an invariant line of the map (theory, section 5,
+"edge"); the line is found by the engine, what holds on either side of it is a theorem that names
+its map. Where no line is found the bound is open, and can be measured.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import sympy as sp
+
+from catapult_theory.errors import InputError
+from catapult_theory.phases.edge import EdgeFinding, edge_of, obeys_edge_theorem
+from catapult_theory.phases.measure import first_edge
+from catapult_theory.symbolic.symbols import STANDARD, eta, f, lam, symbol
+from catapult_theory.symbolic.update_map import UpdateMap
+
+EDGE_THEOREM = 'theory, section 5, "edge"'
+EDGE_NOTE = (
+    "the engine finds w with w' = c w, c > 0, so that the sign of w never changes; that training "
+    "is bounded for w < 0 and that lambda grows without bound for w > 0 (unless the output hits "
+    "the label exactly) is the theorem"
+)
+LARGE_WIDTH = "measured at large width, refuted as a theorem for m > 1"
+
+
+@dataclass(frozen=True)
+class Bound:
+    """A bound on the learning rate.
+
+    Parameters
+    ----------
+    name : str
+    expr : sympy.Expr or None
+        In the state at the start and the parameters; None where no closed form is known.
+    status : str
+        "derived", "theorem", "measured", "open", or words for what lies between.
+    source : str
+        Where the statement stands.
+    bracket : tuple of float or None
+        For a measured bound: the last bounded and the first unbounded learning rate.
+    note : str
+        What the bound says, and what it does not.
+    condition : sympy relation
+        What ``eta`` at the bound must obey for the status to hold.
+    """
+
+    name: str
+    expr: sp.Expr | None
+    status: str
+    source: str
+    bracket: tuple[float, float] | None = None
+    note: str = ""
+    condition: Any = sp.true
+
+    def __call__(self, **values: Any) -> Any:
+        """Return the bound at numbers or arrays that broadcast.
+
+        Parameters
+        ----------
+        **values
+            State at the start and parameters, by name; superfluous ones are ignored.
+
+        Returns
+        -------
+        float or array
+
+        Raises
+        ------
+        InputError
+            If a value is missing, or no closed form and no bracket is known.
+
+        Examples
+        --------
+        >>> Bound("eta_crit", 2 / lam, "derived", "")(lam=4.0)
+        0.5
+        """
+        if self.expr is None:
+            if self.bracket is not None:
+                return float(np.mean(self.bracket))
+            raise InputError(
+                f"{self.name} has no closed form here ({self.status}); measure it with "
+                "measure_edge(update_map, start, low, high, ...)"
+            )
+        return _evaluated(self.expr, values, self.name)
+
+    def admits(self, **values: Any) -> Any:
+        """Return whether a learning rate obeys the bound's condition.
+
+        Parameters
+        ----------
+        **values
+            ``eta``, state at the start and parameters, by name.
+
+        Returns
+        -------
+        bool or array of bool
+        """
+        true = np.asarray(_evaluated(self.condition, values, self.name), dtype=bool)
+        shape = np.broadcast_shapes(*(np.shape(v) for v in values.values()))
+        return np.broadcast_to(true, shape)[()]
+
+    def holds(self, **values: Any) -> Any:
+        """Return whether the condition holds for the learning rate at the bound itself.
+
+        Parameters
+        ----------
+        **values
+            State at the start and parameters, by name.
+
+        Returns
+        -------
+        bool or array of bool
+        """
+        return self.admits(**{**values, "eta": self(**values)})
+
+    def __str__(self) -> str:
+        if self.expr is None:
+            value = "no closed form" if self.bracket is None else "in [{:.8g}, {:.8g}]".format(*self.bracket)
+            head = f"{self.name}: {value}"
+        else:
+            head = f"{self.name} = {self.expr}"
+        said = f"{self.status}; {self.source}" if self.source else self.status
+        limits = f", for {self.condition}" if self.condition != sp.true else ""
+        note = f"\n    {self.note}" if self.note else ""
+        return f"{head}  [{said}{limits}]{note}"
+
+
+@dataclass(frozen=True)
+class PhaseBounds:
+    """The bounds that part the phases of training.
+
+    Parameters
+    ----------
+    eta_crit : Bound
+        Above it the minimum near the start is linearly unstable: lazy below, catapult above.
+    eta_max : Bound
+        Above it training is unbounded.
+    eta_stable : Bound
+        Above it no network has a stable minimum (infinite without a label).
+    """
+
+    eta_crit: Bound
+    eta_max: Bound
+    eta_stable: Bound
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, (self.eta_crit, self.eta_max, self.eta_stable)))
+
+
+def phase_bounds(update_map: UpdateMap, **values: Any) -> PhaseBounds:
+    """Return the bounds on the learning rate of an update map.
+
+    With threshold s of the optimizer (2 for gradient descent, 2 (1 + beta) for heavy ball) and
+    curvature h = lam l''(f) + omega, eta_crit = s / h. For the uv-model with squared loss
+    eta_max = 8 / (lam + sqrt(lam^2 + 16 y (y - f) / n)), which is 4 / lam for y = 0
+    (theory, section 5).
+
+    Parameters
+    ----------
+    update_map : UpdateMap
+    **values
+        Numbers for the state at the start (f, lam) and parameters. If all that the map needs are
+        given and no closed form is known, eta_max is measured.
+
+    Returns
+    -------
+    PhaseBounds
+
+    Raises
+    ------
+    InputError
+        For a name that the map does not have.
+
+    Examples
+    --------
+    >>> from catapult_theory.symbolic import models
+    >>> from catapult_theory.symbolic.closure import derive
+    >>> bounds = phase_bounds(derive(models.uv(label=True)))
+    >>> bounds.eta_crit.expr, bounds.eta_max.expr
+    (2/lam, 8/(lam + sqrt(lam**2 + 16*y*(-f + y)/n)))
+    >>> bounds.eta_max(lam=2.0, f=0.0, y=0.0, n=100)
+    2.0
+    """
+    known = {s.name: s for s in (*update_map.variables, *update_map.constants, lam)}
+    unknown = sorted(set(values) - set(known))
+    if unknown:
+        raise InputError(f"unknown {', '.join(unknown)}; this map has {', '.join(known)}")
+    found = _matrix_bounds(update_map) if update_map.is_matrix else _scalar_bounds(update_map)
+    if not values:
+        return found
+    table = {known[name]: sp.sympify(value) for name, value in values.items()}
+    numeric = PhaseBounds(
+        *(_at(bound, table) for bound in (found.eta_crit, found.eta_max, found.eta_stable))
+    )
+    return _measured(update_map, numeric, values)
+
+
+def _at(bound: Bound, table: dict[Any, Any]) -> Bound:
+    expr = None if bound.expr is None else bound.expr.subs(table)
+    return replace(bound, expr=expr, condition=bound.condition.subs(table))
+
+
+def _measured(update_map: UpdateMap, bounds: PhaseBounds, values: dict[str, Any]) -> PhaseBounds:
+    """Measure eta_max where it is open and the start and all parameters are numbers."""
+    start_names = {"f", "lam"}
+    needed = start_names | {c.name for c in update_map.constants if c != eta}
+    states = {s.name for s in update_map.variables}
+    if bounds.eta_max.expr is not None or not start_names <= states or not needed <= set(values):
+        return bounds
+    start = {k: float(v) for k, v in values.items() if k in states}
+    rest = {k: float(v) for k, v in values.items() if k not in states}
+    bracket = first_edge(update_map, start, 0.5 * float(bounds.eta_crit()), **rest)
+    if bracket is None:
+        return bounds
+    note = "first unbounded learning rate above the last bounded one of a scan in float64"
+    said = replace(bounds.eta_max, status="measured", bracket=bracket, note=note)
+    return replace(bounds, eta_max=said)
+
+
+def _scalar_bounds(update_map: UpdateMap) -> PhaseBounds:
+    threshold, decay = _threshold(update_map)
+    loss, kernel = update_map.observables["loss"], update_map.observables["lam"]
+    curvature = kernel * _second_derivative(update_map, loss) + decay
+    crit = Bound(
+        "eta_crit",
+        sp.simplify(threshold) / sp.simplify(curvature),
+        "derived",
+        "linear stability",
+        note="stability threshold of the optimizer over the Gauss-Newton curvature at the start",
+    )
+    finding = edge_of(update_map)
+    return PhaseBounds(crit, _edge_bound(update_map, finding), _stable(update_map, threshold))
+
+
+def _second_derivative(update_map: UpdateMap, loss: sp.Expr) -> sp.Expr:
+    if f in update_map.variables:
+        return sp.diff(loss, f, 2)
+    if "squared" in update_map.loss:
+        return sp.S.One
+    raise InputError("the curvature of this loss needs the output f among the state")
+
+
+def _edge_bound(update_map: UpdateMap, finding: EdgeFinding | None) -> Bound:
+    if finding is None:
+        return Bound(
+            "eta_max", None, "open", "",
+            note="no invariant line was found; the edge may depend on the starting phases",
+        )  # fmt: skip
+    if obeys_edge_theorem(update_map):
+        return Bound(
+            "eta_max", finding.expr, "theorem", EDGE_THEOREM, None, EDGE_NOTE, finding.condition
+        )
+    note = "an invariant line of the map; what holds on either side of it is not proved here"
+    return Bound("eta_max", finding.expr, "derived", "invariant factor", None, note, finding.condition)
+
+
+def _stable(update_map: UpdateMap, threshold: sp.Expr) -> Bound:
+    """Return where the flattest minimum that the domain admits loses its stability."""
+    if not {f, lam} <= set(update_map.variables):
+        return Bound("eta_stable", None, "open", "")
+    minimum = _minimum(update_map)
+    decays = _threshold(update_map)[1] != 0
+    if decays and minimum != 0:
+        note = "with weight decay the loss is not zero where training ends"
+        return Bound("eta_stable", None, "open", "", note=note)
+    if minimum is None:
+        return Bound("eta_stable", None, "open", "", note="the loss has no finite minimum")
+    least = [
+        sp.solve(r.lhs.subs(f, minimum), lam)
+        for r in update_map.domain
+        if r.lhs.free_symbols & set(update_map.variables) <= {f, lam}
+    ]
+    floor = sp.Max(0, *(value for solutions in least for value in solutions))
+    flattest = sp.simplify(floor.rewrite(sp.Abs)) if floor != 0 else floor
+    expr = sp.oo if flattest == 0 else sp.simplify(threshold / flattest)
+    note = "above it no zero-loss minimum of the domain is linearly stable"
+    return Bound("eta_stable", expr, "derived", "domain and linear stability", note=note)
+
+
+def _minimum(update_map: UpdateMap) -> sp.Expr | None:
+    slope = sp.diff(update_map.observables["loss"], f)
+    if not slope.is_polynomial(f) or sp.degree(slope, f) != 1:
+        return None
+    return sp.solve(slope, f)[0]
+
+
+def _threshold(update_map: UpdateMap) -> tuple[sp.Expr, sp.Expr]:
+    """Return the threshold on eta * curvature and the weight decay in the curvature."""
+    seen = update_map.observables
+    if "stability_margin" in seen and "sharpness" in seen:
+        threshold = sp.simplify(sp.expand(seen["stability_margin"] + eta * seen["sharpness"]))
+        decay = seen["sharpness"].as_independent(*update_map.variables, as_Add=True)[0]
+        return threshold, decay
+    return _threshold_by_name(update_map.optimizer)
+
+
+def _threshold_by_name(optimizer: str) -> tuple[sp.Expr, sp.Expr]:
+    """Return threshold and decay of an optimizer from its printed name, gd or heavy_ball."""
+    decay_text = re.search(r"weight_decay=([\w./]+)", optimizer)
+    decay = _number_or_symbol(decay_text.group(1)) if decay_text else sp.S.Zero
+    if optimizer.startswith("gd"):
+        return sp.Integer(2), decay
+    if optimizer.startswith("heavy_ball"):
+        first = re.match(r"heavy_ball\(([\w./]+)[,)]", optimizer)
+        return 2 * (1 + (_number_or_symbol(first.group(1)) if first else STANDARD["beta"])), decay
+    raise InputError(f"no stability threshold is known for the optimizer {optimizer!r}")
+
+
+def _number_or_symbol(text: str) -> sp.Expr:
+    try:
+        return sp.Rational(text)
+    except (TypeError, ValueError):
+        return symbol(text)
+
+
+def _matrix_bounds(update_map: UpdateMap) -> PhaseBounds:
+    threshold, decay = _threshold_by_name(update_map.optimizer)
+    squared = update_map.loss == "squared"
+    top = lam if squared else sp.Symbol("ggn", positive=True)
+    what = "lam" if squared else "ggn, the top eigenvalue of the Gauss-Newton matrix"
+    crit = Bound(
+        "eta_crit", threshold / (top + decay), "derived", "linear stability",
+        note=f"in {what}, at the start",
+    )  # fmt: skip
+    plain = squared and update_map.optimizer == "gd"
+    largest = Bound(
+        "eta_max", 4 / lam if plain else None, LARGE_WIDTH if plain else "open",
+        "theory, section 5, m samples" if plain else "",
+        note="a large-width estimate: at small width some starts diverge below it" if plain else "",
+    )  # fmt: skip
+    return PhaseBounds(crit, largest, Bound("eta_stable", None, "open", ""))
+
+
+def _evaluated(expression: Any, values: dict[str, Any], name: str) -> Any:
+    symbols = sorted(expression.free_symbols, key=lambda s: s.name)
+    missing = [s.name for s in symbols if s.name not in values]
+    if missing:
+        raise InputError(f"{name} needs {', '.join(missing)}: give them by name")
+    function = sp.lambdify(symbols, expression, "numpy")
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        result = np.asarray(function(*(np.asarray(values[s.name], dtype=float) for s in symbols)))
+    typed = result if result.dtype == bool else result.astype(float)
+    return typed.item() if typed.ndim == 0 else typed
