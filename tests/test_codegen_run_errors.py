@@ -134,7 +134,9 @@ def test_the_memory_of_matrices_is_counted(monkeypatch):
 
 def test_a_state_that_no_network_has_is_refused_with_lane_and_numbers():
     axes = grid(f=[1.0, 50.0], n=[4, 10**4])
-    with pytest.raises(DomainError, match=r"lane n\[0\], f_0\[1\]: f = 50, lam = 2.*n = 4") as error:
+    with pytest.raises(
+        DomainError, match=r"lane n\[0\], f_0\[1\]: f = 50, lam = 2.*n = 4"
+    ) as error:
         run(UV, {"f": axes["f"], "lam": 2.0}, 5, eta=0.1, n=axes["n"])
     assert "gaussian_start" in str(error.value)
 

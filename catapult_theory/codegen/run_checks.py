@@ -276,6 +276,29 @@ def bound_sizes(update_map: UpdateMap, data: Mapping[str, Array]) -> dict[str, i
     return sizes
 
 
+def length_of(side: Any, sizes: Mapping[str, int]) -> int:
+    """Return the length of a side of a matrix.
+
+    Parameters
+    ----------
+    side : int or sympy expression
+        Such as d, or k + d.
+    sizes : mapping of str to int
+        Values of the symbols.
+
+    Returns
+    -------
+    int
+
+    Examples
+    --------
+    >>> length_of(sp.Symbol("k") + sp.Symbol("d"), {"k": 2, "d": 3})
+    5
+    """
+    expression = sp.sympify(side)
+    return int(expression.xreplace({s: sp.Integer(sizes[s.name]) for s in expression.free_symbols}))
+
+
 def check_memory(required: int, shown: str, remedy: str) -> None:
     """Raise if a result would not fit the free memory.
 

@@ -9,6 +9,7 @@ import numpy as np
 import sympy as sp
 
 from catapult_theory.codegen.grid import Array, Lanes
+from catapult_theory.codegen.run_checks import length_of
 from catapult_theory.errors import DomainError
 from catapult_theory.symbolic.symbols import n
 from catapult_theory.symbolic.update_map import UpdateMap
@@ -124,7 +125,7 @@ def _places(update_map: UpdateMap, sizes: Mapping[str, int]) -> Places | None:
     frame = update_map.frame
     if n not in update_map.constants:
         return None
-    counts = [int(sp.sympify(c).subs(sizes)) for c in frame.columns]
+    counts = [length_of(c, sizes) for c in frame.columns]
     edges = np.concatenate([[0], np.cumsum(counts)])
     index = {name: i for i, name in enumerate(frame.names)}
     places: Places = {}

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import sympy as sp
 
 from catapult_theory.codegen.grid import Array, Lanes
 from catapult_theory.codegen.kernel import Kernel
+from catapult_theory.codegen.run_checks import length_of
 from catapult_theory.codegen.run_start import Start, core_dims
 from catapult_theory.symbolic.update_map import UpdateMap
 
@@ -77,8 +77,7 @@ class Job:
     def sides(self) -> list[tuple[int, ...]]:
         """Shape of one lane of every state."""
         shapes = (getattr(s, "shape", ()) for s in self.update_map.variables)
-        table = dict(self.sizes)
-        return [tuple(int(sp.sympify(side).subs(table)) for side in shape) for shape in shapes]
+        return [tuple(length_of(side, self.sizes) for side in shape) for shape in shapes]
 
     def state(self, low: int, high: int) -> dict[str, Array]:
         """Return the starting state of some lanes."""

@@ -12,6 +12,7 @@ import xarray as xr
 
 from catapult_theory.codegen.grid import Array, Lanes, lanes_of
 from catapult_theory.codegen.labels import ranges
+from catapult_theory.codegen.run_checks import length_of
 from catapult_theory.errors import InputError, unknown_name
 from catapult_theory.symbolic.symbols import Inner, n
 from catapult_theory.symbolic.update_map import UpdateMap
@@ -167,7 +168,7 @@ def _given(
 
 def _shape(symbol: Any, sizes: Mapping[str, int]) -> tuple[int, ...]:
     sides = getattr(symbol, "shape", ())
-    return tuple(int(sp.sympify(side).subs(dict(sizes))) for side in sides)
+    return tuple(length_of(side, sizes) for side in sides)
 
 
 def _is_velocity(update_map: UpdateMap, symbol: Any) -> bool:
@@ -216,7 +217,7 @@ def _drawn(
     if n.name not in lanes.values:
         raise InputError(f"a start law needs the width n as a parameter of {update_map.model}")
     frame = update_map.frame
-    columns = sum(int(sp.sympify(c).subs(dict(sizes))) for c in frame.columns[: frame.trained])
+    columns = sum(length_of(c, sizes) for c in frame.columns[: frame.trained])
     seeds = np.asarray(law.seeds, dtype=np.int64)
     width = lanes.values[n.name]
     distinct, position = np.unique(width.values, return_inverse=True)
