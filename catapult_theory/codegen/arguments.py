@@ -1,0 +1,188 @@
+"""Arguments of kernels: names, kinds and shapes checked once, before any work."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from catapult_theory.errors import InputError, unknown_name
+
+POSITIVE = ("n", "eta")
+
+
+@dataclass(frozen=True)
+class Lanes:
+    """Arguments of a kernel as contiguous arrays over flattened lanes.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        The shape of the lanes.
+    states, parameters, data : tuple of arrays
+        States (lanes, ...) , parameters (lanes,), data without lanes.
+    """
+
+    shape: tuple[int, ...]
+    states: tuple[Any, ...]
+    parameters: tuple[Any, ...]
+    data: tuple[Any, ...]
+
+    @property
+    def count(self) -> int:
+        """The number of lanes."""
+        return int(np.prod(self.shape))
+
+
+def numeric(name: str, value: Any, dtype: Any) -> np.ndarray:
+    """Return a value as an array of the kernel's type.
+
+    Raises
+    ------
+    InputError
+        If it is not real and numeric.
+    """
+    array = np.asarray(value)
+    if array.dtype.kind not in "iufb":
+        raise InputError(f"{name} must be real numbers, got {array.dtype} values: {value!r:.60}")
+    return array.astype(dtype)
+
+
+def checked_parameters(update_map: Any, given: Mapping[str, Any], dtype: Any) -> dict[str, Any]:
+    """Return the parameters in order; refuse unknown, missing and non-positive ones.
+
+    Raises
+    ------
+    InputError
+    """
+    names = [s.name for s in update_map.constants]
+    for name in given:
+        if name not in names:
+            raise unknown_name("parameter", name, names)
+    missing = [name for name in names if name not in given]
+    if missing:
+        raise InputError(f"missing parameter {', '.join(missing)}: give {missing[0]}=...")
+    arrays = {name: numeric(name, given[name], dtype) for name in names}
+    for name in POSITIVE:
+        if name in arrays and np.any(arrays[name] <= 0):
+            raise InputError(f"{name} must be positive, got {np.min(arrays[name]):g}")
+    return arrays
+
+
+def checked_state(update_map: Any, state: Mapping[str, Any], dtype: Any) -> dict[str, Any]:
+    """Return the state in order; refuse unknown and missing names.
+
+    Raises
+    ------
+    InputError
+    """
+    names = [s.name for s in update_map.variables]
+    for name in state:
+        if name not in names:
+            raise unknown_name("state variable", name, names)
+    missing = [name for name in names if name not in state]
+    if missing:
+        raise InputError(f"missing state {', '.join(missing)}: the state is {', '.join(names)}")
+    return {name: numeric(name, state[name], dtype) for name in names}
+
+
+def checked_data(update_map: Any, data: Any, dtype: Any) -> tuple[Any, ...]:
+    """Return (X, Y) of a matrix map, Y as m x k.
+
+    Raises
+    ------
+    InputError
+    """
+    if not update_map.is_matrix:
+        if data is not None:
+            raise InputError("this model has no data: leave data out")
+        return ()
+    if data is None or len(data) != 2:
+        raise InputError("this model needs data=(X, y), X of shape (m, d) and y of shape (m, k)")
+    X, Y = (numeric(name, a, dtype) for name, a in zip("Xy", data, strict=True))
+    if Y.ndim == 1:
+        Y = Y[:, None]
+    if X.ndim != 2 or Y.ndim != 2 or len(X) != len(Y):
+        raise InputError(f"X {X.shape} and y {Y.shape} do not fit: X is (m, d), y is (m, k)")
+    if not (np.isfinite(X).all() and np.isfinite(Y).all()):
+        raise InputError("the data hold NaN or infinite values: remove those samples first")
+    return np.ascontiguousarray(X), np.ascontiguousarray(Y)
+
+
+def sizes_of(update_map: Any, data: tuple[Any, ...]) -> dict[Any, int]:
+    """Return the values of the size symbols, read from the data.
+
+    Raises
+    ------
+    InputError
+        If the data do not have the sizes of the model.
+    """
+    table: dict[Any, int] = {}
+    for symbol, array in zip(update_map.data, data, strict=True):
+        for size, value in zip(symbol.shape, array.shape, strict=True):
+            expected = table.get(size, size)
+            if size.is_Symbol and size not in table:
+                table[size] = value
+            elif int(expected) != value:
+                raise InputError(
+                    f"{symbol.name} has shape {array.shape}, but the model needs {symbol.shape} "
+                    f"with {size} = {expected}"
+                )
+    return table
+
+
+def lanes_of(
+    update_map: Any, state: Mapping[str, Any], given: Mapping[str, Any], data: Any, dtype: Any
+) -> Lanes:
+    """Return all arguments over common, flattened lanes.
+
+    Raises
+    ------
+    InputError
+        If names, kinds or shapes do not fit.
+    """
+    parameters = checked_parameters(update_map, given, dtype)
+    states = checked_state(update_map, state, dtype)
+    arrays = checked_data(update_map, data, dtype)
+    sizes = sizes_of(update_map, arrays)
+    inner = {
+        s.name: tuple(int(d.subs(sizes)) for d in s.shape) if update_map.is_matrix else ()
+        for s in update_map.variables
+    }
+    shapes = [a.shape for a in parameters.values()]
+    for name, array in states.items():
+        depth = len(inner[name])
+        if array.shape[array.ndim - depth :] != inner[name] or array.ndim < depth:
+            raise InputError(f"{name} has shape {array.shape}; it must end in {inner[name]}")
+        shapes.append(array.shape[: array.ndim - depth])
+    try:
+        shape = np.broadcast_shapes(*shapes)
+    except ValueError as cause:
+        names = ", ".join(f"{k} {v}" for k, v in zip([*parameters, *states], shapes, strict=True))
+        raise InputError(f"shapes do not broadcast against each other: {names}") from cause
+    count = int(np.prod(shape))
+
+    def flat(array: Any, tail: tuple[int, ...]) -> Any:
+        whole = np.broadcast_to(array, (*shape, *tail)).reshape(count, *tail)
+        return np.ascontiguousarray(whole)
+
+    return Lanes(
+        shape,
+        tuple(flat(a, inner[name]) for name, a in states.items()),
+        tuple(flat(a, ()) for a in parameters.values()),
+        arrays,
+    )
+
+
+def checked_steps(steps: Any, name: str = "steps", least: int = 0) -> int:
+    """Return a step count as an int.
+
+    Raises
+    ------
+    InputError
+    """
+    if isinstance(steps, bool) or not isinstance(steps, (int, np.integer)) or steps < least:
+        raise InputError(f"{name} must be an integer of at least {least}, got {steps!r}")
+    return int(steps)
