@@ -122,8 +122,8 @@ class Bound:
 
     def __str__(self) -> str:
         if self.expr is None:
-            value = "no closed form" if self.bracket is None else "in [{:.8g}, {:.8g}]".format(*self.bracket)
-            head = f"{self.name}: {value}"
+            bracket = "in [{:.8g}, {:.8g}]".format(*self.bracket) if self.bracket else ""
+            head = f"{self.name}: {bracket or 'no closed form'}"
         else:
             head = f"{self.name} = {self.expr}"
         said = f"{self.status}; {self.source}" if self.source else self.status
@@ -258,7 +258,9 @@ def _edge_bound(update_map: UpdateMap, finding: EdgeFinding | None) -> Bound:
             "eta_max", finding.expr, "theorem", EDGE_THEOREM, None, EDGE_NOTE, finding.condition
         )
     note = "an invariant line of the map; what holds on either side of it is not proved here"
-    return Bound("eta_max", finding.expr, "derived", "invariant factor", None, note, finding.condition)
+    return Bound(
+        "eta_max", finding.expr, "derived", "invariant factor", None, note, finding.condition
+    )
 
 
 def _stable(update_map: UpdateMap, threshold: sp.Expr) -> Bound:

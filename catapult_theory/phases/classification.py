@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -82,9 +81,9 @@ def classify(dataset: xr.Dataset) -> xr.DataArray:
 def _rose(dataset: xr.Dataset) -> xr.DataArray:
     """Whether the loss exceeded its start at any step."""
     if "loss_start" in dataset.variables:
-        start: Any = dataset["loss_start"]
-        return dataset["peak_loss"] > start * (1 + TOLERANCE)
-    return dataset["peak_step"] > 0
+        least = dataset["loss_start"] * (1 + TOLERANCE)
+        return xr.DataArray(dataset["peak_loss"] > least)
+    return xr.DataArray(dataset["peak_step"] > 0)
 
 
 def _codes(status: xr.DataArray) -> dict[str, int]:

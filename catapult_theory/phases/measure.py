@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+from numpy.typing import NDArray
 
 from catapult_theory.errors import InputError
-from catapult_theory.phases.iteration import bounded, stepper
+from catapult_theory.phases.iteration import Array, bounded, stepper
 from catapult_theory.symbolic.symbols import eta
 from catapult_theory.symbolic.update_map import UpdateMap
 
@@ -15,6 +16,7 @@ from catapult_theory.symbolic.update_map import UpdateMap
 STEPS = 3000
 POINTS = 64
 DOUBLINGS = 6
+RELATIVE_WIDTH = 1e-4
 
 
 def measure_edge(
@@ -25,7 +27,7 @@ def measure_edge(
     *,
     steps: int = STEPS,
     points: int = POINTS,
-    relative_width: float = 1e-4,
+    relative_width: float = RELATIVE_WIDTH,
     **parameters: float,
 ) -> tuple[float, float]:
     """Return a bracket of the first learning rate from below at which a start is unbounded.
@@ -71,6 +73,19 @@ def measure_edge(
     (True, True)
     """
     _check(update_map, start, parameters)
+    return _narrowed(update_map, start, parameters, (low, high), steps, points, relative_width)
+
+
+def _narrowed(
+    update_map: UpdateMap,
+    start: Mapping[str, float],
+    parameters: Mapping[str, float],
+    interval: tuple[float, float],
+    steps: int,
+    points: int,
+    relative_width: float,
+) -> tuple[float, float]:
+    low, high = interval
     while True:
         rates = np.linspace(low, high, points)
         inside = _bounded_at(update_map, start, parameters, rates, steps)
@@ -114,7 +129,8 @@ def first_edge(
         if not inside[0]:
             return None
         if not inside.all():
-            return measure_edge(update_map, start, low, 2 * low, **parameters)
+            interval = (low, 2 * low)
+            return _narrowed(update_map, start, parameters, interval, STEPS, POINTS, RELATIVE_WIDTH)
         low = 2 * low
     return None
 
@@ -123,9 +139,9 @@ def _bounded_at(
     update_map: UpdateMap,
     start: Mapping[str, float],
     parameters: Mapping[str, float],
-    rates: np.ndarray,
+    rates: Array,
     steps: int,
-) -> np.ndarray:
+) -> NDArray[np.bool_]:
     values = {c: rates if c == eta else parameters[c.name] for c in update_map.constants}
     step = stepper(update_map.updates, values)
     lanes = [np.full(rates.shape, float(start.get(s.name, 0.0))) for s in update_map.variables]

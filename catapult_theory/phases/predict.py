@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from enum import StrEnum
 from typing import Any
 
@@ -58,7 +59,7 @@ def predict_phase(update_map: UpdateMap, **values: Any) -> Any:
     ['lazy', 'catapult', 'divergent']
     """
     rates = _checked(update_map, values)
-    bounds = phase_bounds(update_map)
+    bounds = _bounds(update_map)
     shape = np.broadcast_shapes(*(np.shape(v) for v in values.values()))
     lazy = rates < bounds.eta_crit(**values)
     phases = np.where(lazy, PredictedPhase.LAZY.value, PredictedPhase.CATAPULT.value)
@@ -67,6 +68,12 @@ def predict_phase(update_map: UpdateMap, **values: Any) -> Any:
     known = np.all([np.isfinite(np.broadcast_to(v, shape)) for v in values.values()], axis=0)
     phases = np.where(known, phases, PredictedPhase.UNKNOWN.value)
     return np.broadcast_to(phases, shape)[()]
+
+
+@functools.lru_cache(maxsize=32)
+def _bounds(update_map: UpdateMap) -> PhaseBounds:
+    """Keep the bounds of a map: maps are immutable, and solving for its lines takes a while."""
+    return phase_bounds(update_map)
 
 
 def _checked(update_map: UpdateMap, values: dict[str, Any]) -> Any:

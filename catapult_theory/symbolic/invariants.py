@@ -72,7 +72,7 @@ class Conserved:
     @property
     def is_constant(self) -> bool:
         """Whether the quantity does not change at all."""
-        return self.multiplier == 1
+        return bool(self.multiplier == 1)
 
     def __str__(self) -> str:
         name = self.symbol
