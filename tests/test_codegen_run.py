@@ -51,10 +51,11 @@ def loop(steps: int, eta: float, n: float, four: float = 4.0) -> np.ndarray:
 
 
 def deviation(ds: xr.Dataset, reference: np.ndarray) -> float:
-    """The largest error of f and lam over the running maximum of its size."""
-    mine = np.stack([ds.f.values, ds.lam.values], axis=1)
-    scale = np.maximum.accumulate(np.abs(reference), axis=0)
-    return float((np.abs(mine - reference) / scale).max())
+    """The largest error of f and lam over the running maximum, until the lane is frozen."""
+    moving = ds.status_step.item() + 1
+    mine = np.stack([ds.f.values, ds.lam.values], axis=1)[:moving]
+    scale = np.maximum.accumulate(np.abs(reference), axis=0)[:moving]
+    return float((np.abs(mine - reference[:moving]) / scale).max())
 
 
 @pytest.mark.parametrize("eta", [0.5, 1.5])
@@ -97,12 +98,16 @@ def test_neither_portions_nor_threads_change_a_bit(backend, make, monkeypatch):
     arguments = {"backend": backend, **grid(eta=np.linspace(0.1, 3, 37), n=[16, 4096])}
     whole = make(UV, START, 40, **arguments)
     monkeypatch.setattr(run_job, "WORK_PER_PORTION", 1.0)
-    monkeypatch.setattr(run_job, "LEAST_SCALAR_LANES", 5)
+    monkeypatch.setattr(run_job, "LEAST_SCALARS", 5)
     seen = []
-    cut = make(UV, START, 40, progress=lambda done, total: seen.append((done, total)), **arguments)
+
+    def progress(done, total):
+        seen.append((done, total))
+
+    cut = make(UV, START, 40, threads=1, progress=progress, **arguments)
     assert seen == [(min(done, 74), 74) for done in range(0, 79, 5)]
     assert same_bits(cut, whole)
-    assert same_bits(make(UV, START, 40, threads=1, **arguments), whole)
+    assert same_bits(make(UV, START, 40, threads=3, **arguments), whole)
 
 
 @settings(max_examples=15, deadline=None)
@@ -169,14 +174,15 @@ def test_several_seeds_make_a_dimension_and_one_seed_a_coordinate():
 def test_the_learning_rate_may_depend_on_the_seed():
     start = gaussian_start(seeds=range(4))
     first = run(UV, start, 0, n=1000, eta=1.0)
-    ds = run(UV, start, 100, n=1000, eta=3 / first.lam)
+    ds = run(UV, start, 500, n=1000, eta=3 / first.lam)
     assert ds.eta.dims == ds.f.dims == ("seed",)
     np.testing.assert_allclose(ds.eta * ds.lam_0, 3, rtol=1e-15)
     assert (ds.status == 1).all()
 
 
 def test_a_run_goes_on_from_the_result_of_another(backend):
-    axes = grid(eta=[0.5, 1.0], n=[64, 1024])
+    # No lane converges within 20 steps: a decided lane would stay where it is.
+    axes = grid(eta=[0.1, 0.2], n=[64, 1024])
     half = run(UV, START, 10, backend=backend, **axes)
     whole = run(UV, START, 20, backend=backend, **axes)
     rest = run(UV, half, 10, backend=backend, eta=half.eta, n=half.n)
@@ -186,7 +192,7 @@ def test_a_run_goes_on_from_the_result_of_another(backend):
 
 def test_velocities_that_are_left_out_start_at_zero():
     momentum = derive(models.uv(), optimizer="heavy_ball")
-    ds = run(momentum, START, 0, eta=0.1, n=64, beta=0.9)
+    ds = run(momentum, START, 0, backend="array", eta=0.1, n=64, beta=0.9)
     velocities = [s.name for s in momentum.variables[2:]]
     assert velocities
     assert [ds[name].item() for name in velocities] == [0.0] * len(velocities)
@@ -251,7 +257,7 @@ def test_netcdf_gives_back_what_was_written(make, start, tmp_path):
 @pytest.mark.parametrize("portions_before", [1, 2])
 def test_an_interrupted_run_leaves_nothing_changed(portions_before, monkeypatch):
     monkeypatch.setattr(run_job, "WORK_PER_PORTION", 1.0)
-    monkeypatch.setattr(run_job, "LEAST_SCALAR_LANES", 2)
+    monkeypatch.setattr(run_job, "LEAST_SCALARS", 2)
     start = {"f": np.linspace(0.1, 1, 9), "lam": np.full(9, 2.0)}
     before = {name: value.copy() for name, value in start.items()}
 
@@ -260,7 +266,7 @@ def test_an_interrupted_run_leaves_nothing_changed(portions_before, monkeypatch)
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run(UV, start, 20, progress=stop, eta=0.5, n=64)
+        run(UV, start, 20, threads=1, progress=stop, eta=0.5, n=64)
     for name, value in before.items():
         np.testing.assert_array_equal(start[name], value)
     done = run(UV, start, 20, eta=0.5, n=64)

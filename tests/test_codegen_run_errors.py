@@ -82,6 +82,7 @@ MATRIX_CASES = [
 
 def call(make, arguments, changes):
     given_arguments = {**arguments, **changes}
+    given_arguments.setdefault("backend", "array")
     wanted = {k: v for k, v in given_arguments.items() if v is not None or k == "data"}
     return make(wanted.pop("update_map", UV if arguments is GOOD else LINEAR), **wanted)
 

@@ -60,7 +60,8 @@ def run(
         State values by name (numbers, arrays, or labelled arrays; matrices with any lane
         dimensions in front), the result of an earlier run, or a law such as
         ``gaussian_start(seeds=range(20))``: several seeds make a dimension ``seed``.
-        Velocities that are left out start at zero.
+        Velocities that are left out start at zero. From an earlier result lanes go on
+        afresh: maxima and outcomes are those of the new run.
     steps : int
         Number of training steps, zero or more.
     backend : str

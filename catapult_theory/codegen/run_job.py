@@ -15,16 +15,18 @@ from typing import Any
 import numpy as np
 
 from catapult_theory.codegen.grid import Array, Lanes
-from catapult_theory.codegen.kernel import Kernel
+from catapult_theory.codegen.kernel import LANES_PER_CHUNK, Kernel
+from catapult_theory.codegen.kernel import compile as compile_kernel
 from catapult_theory.codegen.run_checks import length_of
 from catapult_theory.codegen.run_start import Start, core_dims
 from catapult_theory.symbolic.update_map import UpdateMap
 
 # Multiplications between two reports of progress: below a second on one core.
 WORK_PER_PORTION = 2e8
-# Lanes below which a portion would keep neither vector units nor threads busy.
-LEAST_SCALAR_LANES = 1024
-LEAST_LANES_PER_THREAD = 4
+# Matrix lanes below which a portion would not keep a thread busy; scalar lanes go to threads
+# in chunks of the kernel's own size.
+LEAST_MATRICES = 4
+LEAST_SCALARS = LANES_PER_CHUNK
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,11 @@ class Job:
         return core_dims(self.update_map)
 
     @property
+    def observer(self) -> Kernel:
+        """The kernel that evaluates observables of single states: nothing to compile first."""
+        return compile_kernel(self.update_map, backend="array", dtype=self.dtype)
+
+    @property
     def sides(self) -> list[tuple[int, ...]]:
         """Shape of one lane of every state."""
         shapes = (getattr(s, "shape", ()) for s in self.update_map.variables)
@@ -93,10 +100,9 @@ class Job:
 
     def portions(self) -> Iterator[tuple[int, int]]:
         """Yield ranges of lanes that take about a second each."""
-        least = LEAST_SCALAR_LANES
-        if self.update_map.is_matrix:
-            least = LEAST_LANES_PER_THREAD * (self.threads or os.cpu_count() or 1)
-        size = max(least, int(WORK_PER_PORTION // max(self.steps * self._cost(), 1.0)))
+        least = LEAST_MATRICES if self.update_map.is_matrix else LEAST_SCALARS
+        affordable = int(WORK_PER_PORTION // max(self.steps * self._cost(), 1.0))
+        size = max(least * (self.threads or os.cpu_count() or 1), affordable)
         for low in range(0, self.lanes.count, size):
             yield low, min(low + size, self.lanes.count)
 
@@ -182,7 +188,7 @@ def final_part(job: Job, low: int, high: int) -> Part:
     part["loss"] = np.asarray(result.loss)
     others = tuple(name for name in job.shown if name != "loss")
     if others:
-        at_end = job.kernel.trajectory(dict(result.state), 0, observables=others, **given)
+        at_end = job.observer.trajectory(dict(result.state), 0, observables=others, **given)
         part |= {name: np.asarray(at_end[name])[0] for name in others}
     return {**part, **_outcome(result)}
 
@@ -206,7 +212,9 @@ def orbit_part(job: Job, low: int, high: int, every: int) -> Part:
     given = job.arguments(low, high)
     state = job.state(low, high)
     result = job.kernel.run(state, job.steps, threads=job.threads, **given)
-    orbit = job.kernel.trajectory(state, job.steps, every=every, observables=job.shown, **given)
+    orbit = job.kernel.trajectory(
+        state, job.steps, every=every, observables=job.shown, threads=job.threads, **given
+    )
     kept = {name: np.asarray(orbit[name]) for name in (*job.states, *job.shown)}
     return {**kept, **_outcome(result)}
 
