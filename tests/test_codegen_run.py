@@ -149,6 +149,7 @@ def test_outcomes_name_the_three_phases(backend):
     assert ds.peak_step.values[0] == 0
     assert ds.peak_loss.values[1] > 100 * ds.peak_loss.values[0]
     assert (ds.status_step.values < 500).all()
+    assert ds.loss_start.values.tolist() == [0.5] * 3
 
 
 def test_a_lane_that_is_not_a_number_says_so_and_leaves_the_others_alone(backend):
@@ -247,7 +248,6 @@ def test_attributes_are_enough_to_obtain_the_numbers_again():
 @pytest.mark.parametrize("make", [run, trajectory])
 @pytest.mark.parametrize("start", [START, gaussian_start(seeds=range(3))], ids=["given", "law"])
 def test_netcdf_gives_back_what_was_written(make, start, tmp_path):
-    pytest.importorskip("h5py")
     ds = make(UV, start, 5, observables="sharpness", **grid(eta=[0.5, 1.5], n=[64, 128]))
     ds.to_netcdf(tmp_path / "run.nc", engine="h5netcdf")
     with xr.open_dataset(tmp_path / "run.nc", engine="h5netcdf") as read:

@@ -123,8 +123,8 @@ def test_a_trajectory_larger_than_memory_is_refused_with_its_size():
 
 def test_the_memory_of_matrices_is_counted(monkeypatch):
     # 11 kept steps of 2 x 3 + 3 x 3 + 2 x 2 state entries and the loss in float64, and the
-    # outcome of 25 bytes.
-    needed = 11 * (6 + 9 + 4 + 1) * 8 + 25
+    # outcome of 33 bytes.
+    needed = 11 * (6 + 9 + 4 + 1) * 8 + 33
     monkeypatch.setattr(run_checks, "MEMORY_SHARE", 1.0)
     monkeypatch.setattr(run_checks, "available_memory", lambda: needed)
     call(trajectory, MATRIX, {"steps": 10})

@@ -162,7 +162,6 @@ def test_a_model_without_names_has_one_gram_matrix():
 
 
 def test_attributes_identify_the_data_and_netcdf_keeps_everything(tmp_path):
-    pytest.importorskip("h5py")
     ds = run(LINEAR, gaussian_start(seeds=range(2)), 3, data=DATA, eta=[0.1, 0.2], n=64)
     assert ds.attrs["data"].startswith("X (7, 4), Y (7, 2), sha256 ")
     other = run(LINEAR, gaussian_start(), 3, data=(X, 2 * Y), eta=0.1, n=64)

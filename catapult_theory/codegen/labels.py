@@ -28,6 +28,7 @@ LONG_NAMES: Mapping[str, str] = {
     "stability_margin": "linear stability: threshold minus learning rate times sharpness",
     "status": "outcome of the lane",
     "status_step": "step at which the outcome was decided, else the last step",
+    "loss_start": "training loss at the start",
     "peak_loss": "largest loss of the run, first and last state included",
     "peak_step": "step of the largest loss",
     "seed": "seed of the random start",

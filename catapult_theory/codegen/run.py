@@ -84,8 +84,9 @@ def run(
     -------
     xarray.Dataset
         Over the lanes: the state, ``loss``, ``lam`` (where cheap), the observables,
-        ``status``, ``status_step``, ``peak_loss``, ``peak_step``. Parameters and scalar
-        starts (``f_0``) are coordinates; attributes say how to obtain it again.
+        ``status``, ``status_step``, ``loss_start``, ``peak_loss``, ``peak_step``.
+        Parameters and scalar starts (``f_0``) are coordinates; attributes say how to obtain
+        it again.
 
     Raises
     ------

@@ -118,15 +118,15 @@ class Job:
         return numbers * np.dtype(self.dtype).itemsize
 
     def bytes_of_outcome(self) -> int:
-        """Return the bytes of the status, its step, the peak and its step."""
-        return 2 * np.dtype(np.int64).itemsize + np.dtype(self.dtype).itemsize + 1
+        """Return the bytes of the status, the losses at the start and the peak, two steps."""
+        return 2 * np.dtype(np.int64).itemsize + 2 * np.dtype(self.dtype).itemsize + 1
 
 
 Part = dict[str, Array]
 Progress = Callable[[int, int], None]
 Work = Callable[[Job, int, int], Part]
 
-OUTCOMES = ("status", "status_step", "peak_loss", "peak_step")
+OUTCOMES = ("status", "status_step", "loss_start", "peak_loss", "peak_step")
 
 
 def collected(job: Job, progress: Progress | None, work: Work) -> Part:
@@ -182,15 +182,16 @@ def final_part(job: Job, low: int, high: int) -> Part:
     dict of str to array
         Lanes first.
     """
-    given = job.arguments(low, high)
-    result = job.kernel.run(job.state(low, high), job.steps, threads=job.threads, **given)
+    given, state = job.arguments(low, high), job.state(low, high)
+    first = job.observer.trajectory(state, 0, observables=("loss",), **given)["loss"][0]
+    result = job.kernel.run(state, job.steps, threads=job.threads, **given)
     part: Part = {name: np.asarray(result.state[name]) for name in job.states}
     part["loss"] = np.asarray(result.loss)
     others = tuple(name for name in job.shown if name != "loss")
     if others:
         at_end = job.observer.trajectory(dict(result.state), 0, observables=others, **given)
         part |= {name: np.asarray(at_end[name])[0] for name in others}
-    return {**part, **_outcome(result)}
+    return {**part, **_outcome(result, first)}
 
 
 def orbit_part(job: Job, low: int, high: int, every: int) -> Part:
@@ -209,20 +210,20 @@ def orbit_part(job: Job, low: int, high: int, every: int) -> Part:
     dict of str to array
         Kept steps first, then lanes; outcomes have lanes alone.
     """
-    given = job.arguments(low, high)
-    state = job.state(low, high)
+    given, state = job.arguments(low, high), job.state(low, high)
     result = job.kernel.run(state, job.steps, threads=job.threads, **given)
     orbit = job.kernel.trajectory(
         state, job.steps, every=every, observables=job.shown, threads=job.threads, **given
     )
     kept = {name: np.asarray(orbit[name]) for name in (*job.states, *job.shown)}
-    return {**kept, **_outcome(result)}
+    return {**kept, **_outcome(result, kept["loss"][0])}
 
 
-def _outcome(result: Any) -> Part:
+def _outcome(result: Any, first: Array) -> Part:
     return {
         "status": np.asarray(result.status).astype(np.int8),
         "status_step": np.asarray(result.status_step).astype(np.int64),
+        "loss_start": np.array(first),
         "peak_loss": np.asarray(result.peak_loss),
         "peak_step": np.asarray(result.peak_step).astype(np.int64),
     }
