@@ -112,9 +112,9 @@ def invariant_factors(update_map: UpdateMap) -> tuple[InvariantFactor, ...]:
     domain: w = a + 2*q, w' = ((1 - q)**2)*w
     domain: w = a - 2*q, w' = ((q + 1)**2)*w
     """
-    small = signed_dimensionless(update_map)
-    if len(small.variables) > LARGEST_STATE:
+    if len(update_map.variables) > LARGEST_STATE and not update_map.is_matrix:
         return ()
+    small = signed_dimensionless(update_map)
     images = _opaque(small)
     found = {w: None for w in _lines(small.variables, images)}
     factors = []
