@@ -1,0 +1,290 @@
+"""Exactness: the derived update map against brute-force training on raw parameters.
+
+Both start from one set of raw parameters. Errors are measured against the running maximum
+of each variable's norm. Over whole orbits they stay near rounding where the dynamics is
+tame; at tiny widths and in chaos or divergence rounding is amplified, and the map is
+compared one step at a time from states along the brute-force orbit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from catapult_theory.codegen.kernel import compile as compile_kernel
+from catapult_theory.errors import NotClosed
+from catapult_theory.networks import gaussian_start, top_eigenvalue, train_network
+from catapult_theory.symbolic.update_map import UpdateMap
+from catapult_theory.validation.controls import with_wrong_coefficient
+from catapult_theory.validation.problem import Pairing, pair
+from catapult_theory.validation.train import sizes_of, states_of
+
+ORBIT_TOLERANCE = 1e-12
+STEP_TOLERANCE = 1e-13
+TAME_WIDTH = 64
+TAME_RATE = 3.0
+STATES_ALONG = 100
+# Beyond this size squares and products of three approach the largest float.
+COMPARED_UP_TO = 1e90
+LAM_EVERY = 50
+
+Array = Any
+Orbit = dict[str, Array]
+
+
+@dataclass(frozen=True)
+class ExactnessResult:
+    """How far an update map and brute-force training are apart.
+
+    Parameters
+    ----------
+    model, loss, optimizer : str
+    n : int
+    eta, eta_lam0 : float
+    steps : int
+        How many were compared: fewer than asked for in a divergence.
+    over_orbit : bool
+        Whether whole orbits were compared, or single steps along the orbit.
+    errors : mapping of str to float
+        Largest error of each variable over the running maximum of its norm.
+    control : mapping of str to float
+        The same for the map with a wrong coefficient.
+    tolerance : float
+    """
+
+    model: str
+    loss: str
+    optimizer: str
+    n: int
+    eta: float
+    eta_lam0: float
+    steps: int
+    over_orbit: bool
+    errors: Mapping[str, float]
+    control: Mapping[str, float]
+    tolerance: float
+
+    @property
+    def worst(self) -> float:
+        """The largest error of any variable."""
+        return max(self.errors.values())
+
+    @property
+    def worst_control(self) -> float:
+        """The largest error of any variable with the wrong coefficient."""
+        return max(self.control.values())
+
+    @property
+    def control_fails(self) -> bool:
+        """Whether the wrong coefficient is told apart."""
+        return not self.worst_control <= self.tolerance
+
+    @property
+    def passed(self) -> bool:
+        """Whether the errors are within the tolerance and those of the control are not."""
+        return self.worst <= self.tolerance and self.control_fails
+
+    def __str__(self) -> str:
+        kind = f"over {self.steps} steps" if self.over_orbit else "one step at a time"
+        largest = max(self.errors, key=lambda name: self.errors[name])
+        return (
+            f"{self.model}, {self.loss}, {self.optimizer}, n = {self.n}, "
+            f"eta*lam0 = {self.eta_lam0:g}, {kind}: {self.worst:.1e} in {largest} "
+            f"(at most {self.tolerance:.0e}); wrong coefficient {self.worst_control:.1e}"
+        )
+
+
+def exactness(
+    model: Any = "uv",
+    loss: Any = "squared",
+    optimizer: Any = "gd",
+    n: int = 256,
+    eta_lam0: float = 1.5,
+    steps: int = 200,
+    seed: int = 0,
+    data: Any = None,
+    **constants: Any,
+) -> ExactnessResult:
+    """Compare the derived update map with brute-force training from the same raw parameters.
+
+    For n >= 64 and eta lam_0 <= 3 the largest error over the orbit must be at most 1e-12;
+    elsewhere the error of one step from 100 states along the orbit at most 1e-13 (rounding
+    of sums over n and p grows like the root of their length, some 1e-15 to 1e-14; over an
+    orbit it adds up). Loss and lambda of the network come from forward passes and gradients.
+
+    Parameters
+    ----------
+    model : Model or str
+    loss : str, Loss or sympy.Expr
+    optimizer : str or Optimizer
+    n : int
+    eta_lam0 : float
+        Learning rate in units of 1/lambda of the start.
+    steps : int
+    seed : int
+    data : pair (X, y) or Dataset, optional
+    **constants
+        Values of the symbols of model and optimizer.
+
+    Returns
+    -------
+    ExactnessResult
+
+    Raises
+    ------
+    NotClosed
+        If there is no update map to compare with.
+
+    Examples
+    --------
+    >>> result = exactness("uv", n=128, eta_lam0=2.5)
+    >>> result.passed, result.worst < 1e-12 < result.worst_control
+    (True, True)
+    """
+    both = pair(model, data, optimizer, loss, **constants)
+    update_map = _whole_map(both)
+    start = both.raw_start(gaussian_start(seed).raw(both.own_shapes, n))
+    X = None if data is None else np.asarray(tuple(data)[0])
+    eta = float(eta_lam0 / top_eigenvalue(both.network, start, X))
+    raw, compared = _brute_force(both, update_map, start, data, eta, steps)
+    tame = n >= TAME_WIDTH and eta_lam0 <= TAME_RATE and compared == steps
+    given = {**{k: v for k, v in both.constants.items() if k in update_map.parameters._fields},
+             "eta": eta, "n": float(n)}  # fmt: skip
+    measure = orbit_errors if tame else step_errors
+    errors = measure(update_map, raw, compared, given, data)
+    control = measure(with_wrong_coefficient(update_map), raw, compared, given, data)
+    return ExactnessResult(
+        model=update_map.model, loss=update_map.loss, optimizer=update_map.optimizer, n=n,
+        eta=eta, eta_lam0=eta_lam0, steps=compared, over_orbit=tame, errors=errors,
+        control=control, tolerance=ORBIT_TOLERANCE if tame else STEP_TOLERANCE,
+    )  # fmt: skip
+
+
+def orbit_errors(
+    update_map: UpdateMap, raw: Orbit, steps: int, given: Mapping[str, Any], data: Any
+) -> dict[str, float]:
+    """Return the largest error of each variable over an orbit from the first raw state.
+
+    Parameters
+    ----------
+    update_map : UpdateMap
+    raw : dict of str to array
+        Brute-force orbit, steps first: states, and ``loss`` and ``lam`` (the latter every
+        50 steps for matrix models).
+    steps : int
+    given : mapping
+        Values of the parameters.
+    data : pair (X, Y) or None
+
+    Returns
+    -------
+    dict of str to float
+    """
+    kernel = _kernel(update_map)
+    names = [s.name for s in update_map.variables]
+    point = tuple(raw[name][0] for name in names)
+    rows = [point]
+    for _ in range(steps):
+        point = tuple(kernel.step(*point, **given, **_named_data(update_map, data)))
+        rows.append(point)
+    orbit = {name: np.array([row[i] for row in rows]) for i, name in enumerate(names)}
+    orbit |= _observed(update_map, orbit, given, data)
+    return {name: _largest(orbit[name], raw[name][: len(orbit[name])]) for name in orbit}
+
+
+def step_errors(
+    update_map: UpdateMap, raw: Orbit, steps: int, given: Mapping[str, Any], data: Any
+) -> dict[str, float]:
+    """Return the largest error of one step from states along the raw orbit.
+
+    Parameters
+    ----------
+    update_map, raw, steps, given, data
+        As for `orbit_errors`.
+
+    Returns
+    -------
+    dict of str to float
+    """
+    kernel = _kernel(update_map)
+    names = [s.name for s in update_map.variables]
+    chosen = np.unique(np.linspace(0, steps - 1, STATES_ALONG).astype(int)) if steps else []
+    stacked = [raw[name][chosen] for name in names]
+    new = kernel.step(*stacked, **given, **_named_data(update_map, data))
+    return {
+        name: _largest(np.asarray(image), raw[name][np.asarray(chosen) + 1], raw[name], chosen)
+        for name, image in zip(names, new, strict=True)
+    }
+
+
+def _whole_map(both: Pairing) -> UpdateMap:
+    """Return the map with carried quantities in its state."""
+    if both.update_map is None:
+        raise NotClosed(both.model.name, "there is no update map to compare with brute force")
+    return both.update_map.with_observables(*(s.name for s in both.update_map.carried))
+
+
+@lru_cache(maxsize=32)
+def _kernel(update_map: UpdateMap) -> Any:
+    return compile_kernel(update_map, "array")
+
+
+def _brute_force(
+    both: Pairing, update_map: UpdateMap, start: Any, data: Any, eta: float, steps: int
+) -> tuple[Orbit, int]:
+    """Return the raw orbit as states, loss and lam, and how many steps are of a size to compare."""
+    lam_every = LAM_EVERY if both.model.is_matrix else 1
+    result = train_network(
+        both.network, data, eta=eta, steps=steps, start=start, optimizer=both.rule,
+        loss=both.loss, beta=both.rates.beta, weight_decay=both.rates.weight_decay,
+        record={"output": 1, "gram": 1, "lam": lam_every},
+    )  # fmt: skip
+    raw: Orbit = dict(states_of(update_map, result["gram"], result.n, sizes_of(data)))
+    if "f" in raw:
+        raw["f"] = result["output"]
+    raw |= {"loss": result.loss, "lam": result["lam"]}
+    sizes = np.max([_norms(raw[s.name]) for s in update_map.variables], axis=0)
+    large = np.flatnonzero(~(sizes < COMPARED_UP_TO))
+    return raw, int(large[0]) - 1 if len(large) else len(sizes) - 1
+
+
+def _observed(
+    update_map: UpdateMap, orbit: Orbit, given: Mapping[str, Any], data: Any
+) -> dict[str, Array]:
+    """Return loss and lam of the theory along its orbit."""
+    kernel = _kernel(update_map)
+    arrays = {} if data is None else {"data": tuple(np.asarray(a) for a in data)}
+    found = {}
+    for name in ("loss", "lam"):
+        if name in update_map.observables and name not in orbit:
+            every = LAM_EVERY if name == "lam" and update_map.is_matrix else 1
+            state = {s.name: orbit[s.name][::every] for s in update_map.variables}
+            found[name] = kernel.trajectory(state, 0, observables=(name,), **given, **arrays)[name][0]
+    return found
+
+
+def _named_data(update_map: UpdateMap, data: Any) -> dict[str, Array]:
+    if data is None:
+        return {}
+    X, Y = (np.asarray(a) for a in data)
+    names = [s.name for s in update_map.data]
+    return dict(zip(names, (X, Y if Y.ndim == 2 else Y[:, None]), strict=True))
+
+
+def _norms(array: Array) -> Array:
+    """Return the largest entry of each row: a norm that cannot overflow."""
+    return np.abs(array).reshape(len(array), -1).max(axis=1)
+
+
+def _largest(theory: Array, raw: Array, orbit: Array = None, chosen: Array = None) -> float:
+    """Return the largest distance over the running maximum of the norm along the orbit."""
+    distance = _norms(theory - raw)
+    running = np.maximum.accumulate(_norms(raw if orbit is None else orbit))
+    scale = running[: len(distance)] if chosen is None else running[np.asarray(chosen) + 1]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        relative = np.where(distance == 0.0, 0.0, distance / scale)
+    return float(relative.max(initial=0.0)) if np.isfinite(relative).all() else float("inf")

@@ -1,0 +1,243 @@
+"""What a validation trains: a network, its raw rule and loss, read off the symbolic objects.
+
+Only names and numbers pass from the symbolic side: which optimizer, which momentum, which
+loss. The rules themselves are those of the networks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import autograd.numpy as anp
+import numpy as np
+import sympy as sp
+
+from catapult_theory.errors import InputError, NotClosed, unknown_name
+from catapult_theory.networks.optimizers import NAMED as RULES
+from catapult_theory.symbolic import losses, models, optimizers
+from catapult_theory.symbolic.closure import derive
+from catapult_theory.symbolic.model import Model
+from catapult_theory.symbolic.symbols import f, y
+from catapult_theory.symbolic.update_map import UpdateMap
+from catapult_theory.validation.forward_pass import evaluated, network_of
+from catapult_theory.validation.velocities import VelocityRule, WithVelocities
+
+
+@dataclass(frozen=True)
+class RawRule:
+    """An optimizer of the networks by name, with the numbers that it needs.
+
+    Parameters
+    ----------
+    name : str
+    beta, weight_decay : float or array
+    """
+
+    name: str
+    beta: Any
+    weight_decay: Any
+
+
+@dataclass(frozen=True, eq=False)
+class Pairing:
+    """One training seen from both sides: the network, and the update map where there is one.
+
+    Parameters
+    ----------
+    model : Model
+    network : Network
+        With velocities beside its parameters under momentum.
+    rule : str or Optimizer
+        What the networks train with.
+    loss : str or callable
+    rates : RawRule
+    update_map : UpdateMap or None
+        None where the dynamics does not close.
+    constants : mapping
+        Values of the update map's parameters besides eta and n.
+    """
+
+    model: Model
+    network: Any
+    rule: Any
+    loss: Any
+    rates: RawRule
+    update_map: UpdateMap | None
+    constants: Mapping[str, Any]
+
+    def raw_start(self, parameters: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return a start of the network: any velocities are zero."""
+        if isinstance(self.network, WithVelocities):
+            return self.network.at_rest(parameters)
+        return parameters
+
+    @property
+    def own_shapes(self) -> Mapping[str, Any]:
+        """The shapes of the parameters without velocities."""
+        base = self.network.base if isinstance(self.network, WithVelocities) else self.network
+        shapes: Mapping[str, Any] = base.shapes
+        return shapes
+
+
+def pair(
+    model: Any,
+    data: Any = None,
+    optimizer: Any = "gd",
+    loss: Any = "squared",
+    **constants: Any,
+) -> Pairing:
+    """Return both sides of a training.
+
+    Parameters
+    ----------
+    model : Model or str
+        A model, or a name of the zoo ("linear" takes its sizes from the data).
+    data : pair (X, Y) or Dataset, optional
+    optimizer : str or Optimizer
+        Of `ct.optimizers`, or a name.
+    loss : str, Loss or sympy.Expr
+    **constants
+        Values of the model's and the optimizer's symbols: ``y``, ``beta``, ``omega``, ...
+
+    Returns
+    -------
+    Pairing
+
+    Raises
+    ------
+    InputError
+        If a value is missing or has no use, or if the networks have no such rule.
+
+    Examples
+    --------
+    >>> pair("uv", optimizer="heavy_ball", beta=0.5).update_map.state._fields[:2]
+    ('f', 'lam')
+    """
+    chosen = model_of(model, data)
+    rates = raw_rule(optimizer, constants)
+    own = {s.name for s in chosen.parameters}
+    rest = _unused(optimizer, own, constants)
+    network: Any = network_of(chosen, data, **{k: v for k, v in constants.items() if k in rest})
+    update_map = _derived(chosen, loss, optimizer)
+    rule: Any = rates.name
+    if rates.name == "heavy_ball":
+        network, rule = WithVelocities(network), VelocityRule()
+    return Pairing(chosen, network, rule, raw_loss(loss), rates, update_map, dict(constants))
+
+
+def model_of(model: Any, data: Any = None) -> Model:
+    """Return the model, found in the zoo if it is a name.
+
+    Parameters
+    ----------
+    model : Model or str
+    data : pair (X, Y) or Dataset, optional
+        Gives the linear network its sizes.
+
+    Returns
+    -------
+    Model
+
+    Raises
+    ------
+    InputError
+        For an unknown name, or something that is not a model.
+
+    Examples
+    --------
+    >>> model_of("uv").name
+    'uv'
+    """
+    if isinstance(model, Model):
+        return model
+    if model == "linear" and data is not None:
+        X, Y = (np.asarray(a) for a in data)
+        return models.linear(inputs=X.shape[1], outputs=1 if Y.ndim == 1 else Y.shape[1])
+    if not isinstance(model, str):
+        raise InputError(f"a model is a ct.Model or one of {', '.join(models.NAMED)}, not {model!r}")
+    return models.get(model)
+
+
+def raw_rule(optimizer: Any, constants: Mapping[str, Any]) -> RawRule:
+    """Return the networks' rule of an optimizer, its symbols replaced by numbers.
+
+    Parameters
+    ----------
+    optimizer : str or Optimizer
+    constants : mapping
+        Values of ``beta`` and ``omega`` where they are symbols.
+
+    Returns
+    -------
+    RawRule
+
+    Raises
+    ------
+    InputError
+        If a value is missing, or the networks have no such rule.
+
+    Examples
+    --------
+    >>> raw_rule("heavy_ball", {"beta": 0.9}).name
+    'heavy_ball'
+    """
+    rule = optimizers.get(optimizer)
+    if isinstance(rule, optimizers.Coordinatewise):
+        if rule.name not in RULES:
+            raise unknown_name("optimizer of networks", rule.name, RULES)
+        return RawRule(rule.name, 0.0, 0.0)
+    decay = evaluated(sp.sympify(rule.decay), constants)
+    if rule == optimizers.gd(rule.decay if rule.decay != 0 else None):
+        return RawRule("gd", 0.0, decay)
+    momentum = rule.transfer[0, 1] if rule.copies == 2 else sp.S.Zero
+    known = optimizers.heavy_ball(momentum, rule.decay if rule.decay != 0 else None)
+    if (rule.transfer, rule.slope, rule.point) != (known.transfer, known.slope, known.point):
+        raise InputError(f"brute-force training knows {', '.join(RULES)}, not {rule.name}")
+    return RawRule("heavy_ball", evaluated(momentum, constants), decay)
+
+
+def raw_loss(loss: Any) -> Any:
+    """Return the networks' own loss of that name, or the expression as an autograd function.
+
+    Parameters
+    ----------
+    loss : str, Loss or sympy.Expr
+
+    Returns
+    -------
+    str or callable
+
+    Raises
+    ------
+    InputError, ModelError
+        If the loss cannot be understood.
+
+    Examples
+    --------
+    >>> raw_loss("logistic")
+    'logistic'
+    """
+    cost = losses.get(loss)
+    if losses.NAMED.get(cost.name) == cost:
+        return cost.name
+    return sp.lambdify([f, y], cost.expression, modules=[anp])
+
+
+def _derived(model: Model, loss: Any, optimizer: Any) -> UpdateMap | None:
+    try:
+        return derive(model, loss, optimizer)
+    except NotClosed:
+        return None
+
+
+def _unused(optimizer: Any, own: set[str], constants: Mapping[str, Any]) -> set[str]:
+    """Return the constants that belong to the model, having refused those of nobody."""
+    rule = optimizers.get(optimizer)
+    taken = {s.name for s in getattr(rule, "parameters", ())}
+    for name in constants:
+        if name not in own | taken or name in ("eta", "n"):
+            known = sorted((own | taken) - {"n", "eta"})
+            raise unknown_name("parameter", name, known or ["eta", "n"])
+    return own & set(constants)
