@@ -120,7 +120,13 @@ def phase_plane(plane: Any) -> Figure:
         low = np.maximum(plane.falls_above, 0)
         high = np.minimum(plane.falls_below, plane.domain)
         axes.fill_between(
-            plane.a, low, high, where=high > low, color="#56B4E9", alpha=0.25, label="the loss falls"
+            plane.a,
+            low,
+            high,
+            where=high > low,
+            color="#56B4E9",
+            alpha=0.25,
+            label="the loss falls",
         )
         axes.plot(plane.a, plane.domain, color=COLOURS["mark"], label=r"domain: $b\leq a^2/4$")
         axes.axvline(plane.edge, color=COLOURS["divergent"], linestyle="--", label="edge $a=4$")
@@ -235,6 +241,8 @@ def scaling(dataset: xr.Dataset) -> Figure:
         low, high = dataset.attrs["slope_low"], dataset.attrs["slope_high"]
         text = f"slope {slope:.3f} [{low:.3f}, {high:.3f}]"
         axes.plot(widths, line, color=COLOURS["mark"], linestyle="--", label=text)
-        axes.set(xscale="log", yscale="log", xlabel="width $n$", ylabel="deviation from $n=\\infty$")
+        axes.set(
+            xscale="log", yscale="log", xlabel="width $n$", ylabel="deviation from $n=\\infty$"
+        )
         axes.legend()
     return figure

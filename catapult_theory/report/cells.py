@@ -1,0 +1,148 @@
+"""Percent-cell scripts rendered to HTML: prose, code, and what the code printed."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+
+from latex2mathml.converter import convert
+from markdown_it import MarkdownIt
+
+from catapult_theory.errors import CatapultError, OutputError
+
+MARK = "@@cell@@"
+_MATH = re.compile(r"\$\$(.+?)\$\$|\$(.+?)\$", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell of a script: prose or code."""
+
+    prose: bool
+    text: str
+
+
+def cells_of(source: str) -> list[Cell]:
+    """Split a script at its ``# %%`` lines.
+
+    Parameters
+    ----------
+    source : str
+
+    Returns
+    -------
+    list of Cell
+
+    Examples
+    --------
+    >>> [c.prose for c in cells_of("# %% [markdown]\\n# Hello\\n# %%\\nx = 1\\n")]
+    [True, False]
+    """
+    found = []
+    for part in re.split(r"^# %%", source, flags=re.MULTILINE)[1:]:
+        head, _, body = part.partition("\n")
+        if "[markdown]" in head:
+            lines = [line.removeprefix("#").removeprefix(" ") for line in body.splitlines()]
+            found.append(Cell(True, "\n".join(lines).strip()))
+        elif body.strip():
+            found.append(Cell(False, body.strip()))
+    return found
+
+
+def math(latex: str, display: bool = True) -> str:
+    """Return LaTeX as MathML, which browsers show without any script.
+
+    Parameters
+    ----------
+    latex : str
+    display : bool
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> math("x^2", display=False).startswith("<math")
+    True
+    """
+    return str(convert(latex, display="block" if display else "inline"))
+
+
+def prose(text: str) -> str:
+    """Return Markdown with formulas between dollar signs as HTML with MathML.
+
+    Parameters
+    ----------
+    text : str
+
+    Returns
+    -------
+    str
+    """
+    kept: list[str] = []
+
+    def put(match: re.Match[str]) -> str:
+        block, inline = match.groups()
+        kept.append(math(block or inline, display=block is not None))
+        return f"MATHPLACE{len(kept) - 1}END"
+
+    html = str(MarkdownIt().render(_MATH.sub(put, text)))
+    return re.sub(r"MATHPLACE(\d+)END", lambda m: kept[int(m.group(1))], html)
+
+
+def outputs_of(path: Path, cells: list[Cell]) -> list[str]:
+    """Run a script in a process of its own and return what each code cell printed.
+
+    Raises
+    ------
+    OutputError
+        If the script fails; the message holds its last line.
+    """
+    code = f"\nprint('{MARK}')\n".join(c.text for c in cells if not c.prose)
+    with tempfile.TemporaryDirectory() as folder:
+        script = Path(folder) / path.name
+        script.write_text(code)
+        done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True)
+    if done.returncode != 0:
+        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        raise OutputError(f"the derivation {path.name} fails: {last}")
+    return [part.strip("\n") for part in done.stdout.split(f"{MARK}\n")]
+
+
+def render(path: Path) -> tuple[str, str]:
+    """Return the title and the HTML of a script.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+
+    Returns
+    -------
+    tuple of str
+
+    Raises
+    ------
+    OutputError
+        If the script fails.
+    """
+    cells = cells_of(path.read_text())
+    if not cells:
+        raise CatapultError(f"{path.name} has no '# %%' cell")
+    printed = iter(outputs_of(path, cells))
+    parts = []
+    for cell in cells:
+        if cell.prose:
+            parts.append(prose(cell.text))
+            continue
+        parts.append(f"<pre class='code'>{escape(cell.text)}</pre>")
+        text = next(printed, "")
+        if text:
+            parts.append(f"<pre class='printed'>{escape(text)}</pre>")
+    first = next((c.text for c in cells if c.prose), path.stem)
+    return first.splitlines()[0].lstrip("# "), "\n".join(parts)
