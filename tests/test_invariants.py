@@ -84,7 +84,7 @@ def test_logistic_loss_has_the_sides_of_the_domain_but_no_edge():
 
 
 def test_momentum_is_said_not_to_be_searched():
-    assert not is_searched(_case(True, "heavy_ball"))
+    assert not is_searched(_case(True, "heavy_ball", "squared"))
     assert is_searched(_case(False))
 
 

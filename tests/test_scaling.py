@@ -137,6 +137,7 @@ def test_infinite_width_map_says_that_the_scale_of_f_drops_out():
     assert "scale drops out: f" in str(small)
 
 
+@pytest.mark.full  # four buffers and a decay: seconds of exact elimination
 def test_momentum_with_decay_leaves_both_groups():
     small = dimensionless(derive(models.uv(), optimizer=optimizers.heavy_ball(weight_decay=True)))
     assert {s.name for s in small.constants} == {"beta", "decay"}
