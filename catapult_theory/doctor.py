@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
 CORE = (
-    *("numpy", "scipy", "sympy", "numba", "xarray", "h5netcdf", "scikit-learn", "threadpoolctl"),
+    *("numpy", "scipy", "sympy", "numba", "xarray", "h5netcdf", "h5py", "scikit-learn", "threadpoolctl"),
     *("matplotlib", "rich", "typer", "jinja2", "autograd"),
 )
 OPTIONAL = {

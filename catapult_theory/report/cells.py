@@ -71,7 +71,9 @@ def math(latex: str, display: bool = True) -> str:
     >>> math("x^2", display=False).startswith("<math")
     True
     """
-    return str(convert(latex, display="block" if display else "inline"))
+    # the converter aligns the rows of align*, but not those of aligned
+    rows = latex.replace("{aligned}", "{align*}")
+    return str(convert(rows, display="block" if display else "inline"))
 
 
 def prose(text: str) -> str:
@@ -115,6 +117,17 @@ def outputs_of(path: Path, cells: list[Cell]) -> list[str]:
     return [part.strip("\n") for part in done.stdout.split(f"{MARK}\n")]
 
 
+def _printed(text: str) -> str:
+    """Return printed text, its lines between double dollar signs as formulas."""
+    parts = []
+    for i, piece in enumerate(text.split("$$")):
+        if i % 2:
+            parts.append(f"<div class='equation'>{math(piece)}</div>")
+        elif piece.strip():
+            parts.append(f"<pre class='printed'>{escape(piece.strip(chr(10)))}</pre>")
+    return "\n".join(parts)
+
+
 def render(path: Path) -> tuple[str, str]:
     """Return the title and the HTML of a script.
 
@@ -143,6 +156,6 @@ def render(path: Path) -> tuple[str, str]:
         parts.append(f"<pre class='code'>{escape(cell.text)}</pre>")
         text = next(printed, "")
         if text:
-            parts.append(f"<pre class='printed'>{escape(text)}</pre>")
+            parts.append(_printed(text))
     first = next((c.text for c in cells if c.prose), path.stem)
     return first.splitlines()[0].lstrip("# "), "\n".join(parts)
