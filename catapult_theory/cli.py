@@ -6,20 +6,36 @@ Exit codes: 0 done (a claim holds); 1 a claim fails; 2 bad input, one line on st
 
 from __future__ import annotations
 
-import sys
+import os
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from typer.core import TyperGroup
 
-from catapult_theory.errors import CatapultError, InputError
+from catapult_theory.errors import CatapultError, InputError, OutputError
+
+
+class OneLineErrors(TyperGroup):
+    """The commands, with errors of the toolkit as one line and exit code 2."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command; typer itself would end an interrupted one without a word."""
+        try:
+            return super().invoke(ctx)
+        except CatapultError as error:
+            typer.echo(f"error: {error}", err=True)
+            raise typer.Exit(2) from error
+        except KeyboardInterrupt as stop:
+            typer.echo("interrupted; what was finished has been kept", err=True)
+            raise typer.Exit(130) from stop
+
 
 app = typer.Typer(
     name="catapult",
-    help="Exact training dynamics at large learning rates: derive, run, verify, report.",
+    cls=OneLineErrors,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -65,6 +81,8 @@ def model_of(name: str, inputs: int | None = None, outputs: int = 1) -> Any:
 
     base, _, label = name.partition(":")
     if base == "linear":
+        if label:
+            raise InputError(f"{name!r}: the linear network takes its targets with the data")
         return models.get(base, inputs=inputs, outputs=outputs)
     if not label:
         return models.get(base)
@@ -107,6 +125,24 @@ def numbers(text: str) -> Any:
     except ValueError as cause:
         raise InputError(f"{text!r} is neither numbers (0.5,1,2) nor lo:hi:count") from cause
     return values[0] if len(values) == 1 else np.array(values)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from catapult_theory import __version__
+
+        typer.echo(f"catapult_theory {__version__}")
+        raise typer.Exit()
+
+
+Version = Annotated[
+    bool, typer.Option("--version", callback=_print_version, is_eager=True, help="print it and end")
+]
+
+
+@app.callback(epilog="Example: catapult report")
+def options(version: Version = False) -> None:
+    """Exact training dynamics at large learning rates: derive, run, verify, report."""
 
 
 @app.command(epilog="Example: catapult derive uv:label --steps")
@@ -157,10 +193,13 @@ def run(
     from catapult_theory.phases.classification import classify
     from catapult_theory.symbolic.closure import derive as derive_map
 
+    _check_target(out)
     pair = _data(model, data, outputs)
     found = derive_map(model_of(model, outputs=outputs), loss, optimizer)
-    axes = grid(eta=numbers(eta), n=numbers(n))
-    given = {k: v for k, v in {"y": y, "beta": beta, "omega": omega}.items() if v is not None}
+    axes: dict[str, Any] = grid(eta=numbers(eta), n=numbers(n))
+    given: dict[str, Any] = {
+        k: v for k, v in {"y": y, "beta": beta, "omega": omega}.items() if v is not None
+    }
     start = _start(found, f, lam, seed)
     extra = ("lam",) if found.is_matrix else ()
     result = run_map(found, start, steps, data=pair, observables=extra, **axes, **given)
@@ -191,9 +230,16 @@ def _start(update_map: Any, f: float | None, lam: float | None, seed: int) -> An
     return {s.name: known.get(s.name, 0.0) for s in update_map.variables}
 
 
-def _save(dataset: Any, path: Path) -> None:
-    from catapult_theory.errors import OutputError
+def _check_target(path: Path | None) -> None:
+    """Refuse a file that cannot be written before work is done for it."""
+    if path is None:
+        return
+    folder = path.absolute().parent
+    if path.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise OutputError(f"cannot write {path}: give a file in an existing, writable folder")
 
+
+def _save(dataset: Any, path: Path) -> None:
     try:
         dataset.to_netcdf(path, engine="h5netcdf")
     except OSError as cause:
@@ -240,7 +286,7 @@ def phases(
 
     found = derive_map(model_of(model), loss, optimizer)
     options = {"lam": lam, "f": f, "y": y, "n": n, "beta": beta, "omega": omega}
-    given = {k: v for k, v in options.items() if v is not None}
+    given: dict[str, Any] = {k: v for k, v in options.items() if v is not None}
     typer.echo(str(phase_bounds(found)))
     if given:
         typer.echo("\nat " + ", ".join(f"{k} = {v:g}" for k, v in given.items()))
@@ -253,7 +299,7 @@ def phases(
             typer.echo(f"eta = {rate:g}: {phase}")
 
 
-@app.command(epilog="Example: catapult verify \"lambda' = lambda + eta*f**2/n*(eta*lambda - 4)\"")
+@app.command(epilog='Example: catapult verify "lambda\' = lambda + eta*f**2/n*(eta*lambda - 4)"')
 def verify(
     claim: Annotated[str, typer.Argument(metavar="CLAIM", help="an equation or inequality")],
     model: ModelOption = "uv",
@@ -294,33 +340,24 @@ def doctor() -> None:
     from catapult_theory.doctor import examine
 
     table = Table(title=f"catapult_theory {__version__}")
-    for column in ("part", "for", "version", "to get it"):
+    for column in ("part", "for", "version"):
         table.add_column(column)
-    for part in examine():
-        missing = part.version is None
-        table.add_row(
-            part.name,
-            part.purpose,
-            "[red]missing[/red]" if missing else part.version,
-            escape(part.remedy) if missing else "",
-        )
+    parts = examine()
+    for part in parts:
+        table.add_row(part.name, part.purpose, part.version or "[red]missing[/red]")
     Console().print(table)
+    for part in parts:
+        if part.version is None:
+            typer.echo(f"to get {part.name}: {part.remedy}")
     typer.echo(f"generated code is cached in {cache_folder()}")
 
 
 def main() -> None:
-    """Run the command line; errors of the toolkit are one line and exit code 2.
+    """Run the command line.
 
     Examples
     --------
     >>> main.__name__
     'main'
     """
-    try:
-        app()
-    except CatapultError as error:
-        typer.echo(f"error: {error}", err=True)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        typer.echo("interrupted; what was finished has been kept", err=True)
-        sys.exit(130)
+    app()
