@@ -11,17 +11,27 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
 CORE = (
-    *("numpy", "scipy", "sympy", "numba", "xarray", "h5netcdf", "h5py", "scikit-learn", "threadpoolctl"),
+    *(
+        "numpy",
+        "scipy",
+        "sympy",
+        "numba",
+        "xarray",
+        "h5netcdf",
+        "h5py",
+        "scikit-learn",
+        "threadpoolctl",
+    ),
     *("matplotlib", "rich", "typer", "jinja2", "autograd"),
 )
 OPTIONAL = {
-    "hypothesis": ("property tests and strategies", "pip install 'catapult-theory[rigor]'"),
-    "python-flint": ("ball arithmetic", "pip install 'catapult-theory[rigor]'"),
-    "z3-solver": ("deciding inequalities", "pip install 'catapult-theory[rigor]'"),
-    "torch": ("networks of your own", "pip install 'catapult-theory[torch]'"),
-    "jax": ("differentiable kernels", "pip install 'catapult-theory[jax]'"),
-    "zarr": ("large sweeps", "pip install 'catapult-theory[sweeps]'"),
-    "dask": ("distributed sweeps", "pip install 'catapult-theory[sweeps]'"),
+    "hypothesis": ("property tests and strategies", "pip install -e '.[rigor]'"),
+    "python-flint": ("ball arithmetic", "pip install -e '.[rigor]'"),
+    "z3-solver": ("deciding inequalities", "pip install -e '.[rigor]'"),
+    "torch": ("networks of your own", "pip install -e '.[torch]'"),
+    "jax": ("differentiable kernels", "pip install -e '.[jax]'"),
+    "zarr": ("large sweeps", "pip install -e '.[sweeps]'"),
+    "dask": ("distributed sweeps", "pip install -e '.[sweeps]'"),
 }
 PROGRAMS = {
     "gcc": ("C kernels", "your system's compiler package"),

@@ -1,0 +1,264 @@
+"""The command line: what it prints, its exit codes, and one clear line for bad input."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+import typer
+import xarray as xr
+
+import catapult_theory as ct
+from catapult_theory import cli, doctor
+
+COMMANDS = ("derive", "run", "phases", "verify", "report", "doctor")
+TRUE_CLAIM = "lambda' = lambda + eta*f**2/n*(eta*lambda - 4)"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def catapult(monkeypatch, capsys):
+    """Run the program as its console script does."""
+    monkeypatch.setenv("COLUMNS", "120")
+
+    def call(*words: str) -> Outcome:
+        monkeypatch.setattr(sys, "argv", ["catapult", *words])
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+        printed = capsys.readouterr()
+        return Outcome(stop.value.code or 0, printed.out, printed.err)
+
+    return call
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_helps_with_an_example(catapult, command):
+    done = catapult(command, "--help")
+    assert done.code == 0
+    assert f"Example: catapult {command}" in done.out
+
+
+def test_help_names_every_command(catapult):
+    done = catapult("--help")
+    assert done.code == 0
+    assert all(command in done.out for command in COMMANDS)
+
+
+def test_the_version_is_the_packages(catapult):
+    assert catapult("--version").out.split() == ["catapult_theory", ct.__version__]
+
+
+def test_derive_prints_the_map_that_the_library_derives(catapult):
+    done = catapult("derive", "uv")
+    assert done.code == 0
+    assert done.out.strip() == str(ct.derive(ct.models.uv()))
+    assert done.out.strip() != str(ct.derive(ct.models.uv(label=True)))
+
+
+def test_derive_shows_its_steps_before_the_result(catapult):
+    done = catapult("derive", "uv:label", "--steps")
+    labelled = ct.derive(ct.models.uv(label=True))
+    assert done.out.startswith("1. ")
+    assert done.out.strip().endswith(str(labelled))
+
+
+def test_derive_prints_json_that_reads_back(catapult):
+    done = catapult("derive", "linear", "--outputs", "3", "--json")
+    assert json.loads(done.out)["schema"] == 1
+    assert ct.UpdateMap.from_json(done.out) == ct.derive(ct.models.linear(outputs=3))
+
+
+def test_derive_prints_latex(catapult):
+    done = catapult("derive", "uv", "--optimizer", "heavy_ball", "--latex")
+    assert done.out.startswith(r"\begin{aligned}")
+    assert r"\beta" in done.out
+
+
+def test_run_writes_what_the_library_computes(catapult, tmp_path):
+    target = tmp_path / "runs.nc"
+    words = "run uv --eta 0.2:2.2:3 --n 100,1000000 --f 1 --lam 2 --steps 400 --out".split()
+    assert catapult(*words, str(target)).code == 0
+    written = xr.load_dataset(target, engine="h5netcdf")
+    axes = ct.grid(eta=np.linspace(0.2, 2.2, 3), n=np.array([100.0, 1e6]))
+    expected = ct.run(ct.derive(ct.models.uv()), {"f": 1.0, "lam": 2.0}, 400, **axes)
+    xr.testing.assert_equal(written[["f", "lam", "status"]], expected[["f", "lam", "status"]])
+    assert written["behaviour"].sel(n=1e6).values.tolist() == ["lazy", "catapult", "divergent"]
+
+
+def test_run_prints_a_row_per_lane(catapult):
+    done = catapult(*"run uv --eta 0.2,1.2,2.2 --n 1e6 --f 1 --lam 2".split())
+    assert done.code == 0
+    assert [b in done.out for b in ("lazy", "catapult", "divergent")] == [True] * 3
+
+
+def test_run_takes_the_users_data(catapult, tmp_path):
+    rng = np.random.default_rng(0)
+    path = tmp_path / "mine.npz"
+    np.savez(path, X=rng.normal(size=(8, 3)) / 2, y=rng.normal(size=8))
+    done = catapult("run", "linear", "--eta", "0.1", "--steps", "20", "--data", str(path))
+    assert done.code == 0
+    assert "linear" in done.out or "loss" in done.out
+
+
+def test_a_random_start_is_a_function_of_its_seed(catapult):
+    words = "run uv --eta 0.3 --steps 3 --seed".split()
+    assert catapult(*words, "4").out == catapult(*words, "4").out
+    assert catapult(*words, "4").out != catapult(*words, "5").out
+
+
+def test_phases_are_printed_in_symbols_and_in_numbers(catapult):
+    done = catapult(*"phases uv --lam 2 --f 1 --n 1e6 --eta 0.5,1.5,2.5".split())
+    assert done.code == 0
+    assert "eta_max = 4/lam" in done.out
+    assert "eta = 0.5: lazy" in done.out
+    assert "eta = 1.5: catapult" in done.out
+    assert "eta = 2.5: divergent" in done.out
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        ([TRUE_CLAIM], 0, "HOLDS"),
+        (["lambda' <= lambda", "--where", "eta*lambda < 4"], 0, "HOLDS UNDER HYPOTHESES"),
+        (["lambda' <= lambda"], 1, "FAILS"),
+        (["f' = f*(1 + eta*lambda)"], 1, "FAILS"),
+        (["f' = f*(1 - eta*lambda)"], 3, "HOLDS ASYMPTOTICALLY"),
+    ],
+)
+def test_the_exit_code_of_a_claim_is_its_verdict(catapult, words, code, said):
+    done = catapult("verify", *words)
+    assert (done.code, done.err) == (code, "")
+    assert said in done.out
+
+
+BAD_INPUT = [
+    ("derive uvv", "did you mean 'uv'"),
+    ("derive uv:foo", "after the colon"),
+    ("derive linear:3", "targets with the data"),
+    ("derive linear --inputs 0", "positive integer"),
+    ("derive uv --loss sqared", "did you mean 'squared'"),
+    ("derive uv --optimizer heavybal", "did you mean 'heavy_ball'"),
+    ("derive uv --optimizer adam", "does not close"),
+    ("derive uv --loss softmax_cross_entropy", "logistic"),
+    ("run uv --eta fast", "lo:hi:count"),
+    ("run uv --eta 0:1:-2", "lo:hi:count"),
+    ("run uv --eta 0", "positive"),
+    ("run uv --eta -1", "positive"),
+    ("run uv --eta nan", "finite"),
+    ("run uv --eta 1 --n 0", "positive"),
+    ("run uv --eta 1 --steps -3", "steps"),
+    ("run uv --eta 1 --beta 0.5", "beta"),
+    ("run uv:label --eta 1", "y"),
+    ("run uv --eta 1 --f 1e9 --lam 2", "no network of this width"),
+    ("run uv --eta 1 --out /nowhere/runs.nc", "writable folder"),
+    ("run linear --eta 1 --data /nowhere/data.npz", "no file"),
+    ("run linear --eta 1 --f 1", "--seed"),
+    ("verify 1+", "no relation"),
+    ("verify __import__('os').getcwd()=1", "cannot read"),
+]
+
+
+@pytest.mark.parametrize(("words", "said"), BAD_INPUT, ids=[words for words, _ in BAD_INPUT])
+def test_bad_input_is_one_line_and_exit_code_2(catapult, words, said):
+    done = catapult(*words.split())
+    assert (done.code, done.out) == (2, "")
+    assert done.err.startswith("error: ")
+    assert done.err.count("\n") == 1
+    assert said in done.err
+
+
+def test_nan_in_the_users_data_is_named(catapult, tmp_path):
+    path = tmp_path / "holes.npz"
+    np.savez(path, X=np.array([[1.0, np.nan]]), y=np.array([1.0]))
+    done = catapult("run", "linear", "--eta", "1", "--data", str(path))
+    assert done.code == 2
+    assert "nan" in done.err.lower()
+
+
+@pytest.mark.parametrize("words", ["", "run uv", "derive", "fly", "derive uv --fast"])
+def test_misused_options_are_exit_code_2(catapult, words):
+    assert catapult(*words.split()).code == 2
+
+
+def test_an_interrupted_command_says_so_and_ends_with_130(catapult, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "model_of", interrupted)
+    done = catapult("derive", "uv")
+    assert done.code == 130
+    assert done.err == "interrupted; what was finished has been kept\n"
+
+
+def test_an_error_that_nobody_foresaw_is_not_hidden(monkeypatch):
+    def broken(*_):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(cli, "model_of", broken)
+    monkeypatch.setattr(sys, "argv", ["catapult", "derive", "uv"])
+    with pytest.raises(ZeroDivisionError):
+        cli.main()
+
+
+def test_help_loads_no_heavy_module():
+    heavy = ("numba", "sympy", "xarray", "matplotlib", "sklearn", "jax", "torch")
+    code = (
+        "import sys; from catapult_theory import cli\n"
+        "try: cli.app(['run', '--help'])\n"
+        "except SystemExit: pass\n"
+        f"print([m for m in {heavy} if m in sys.modules])"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert out.stdout.splitlines()[-1] == "[]"
+
+
+def test_a_closed_pipe_is_no_traceback():
+    code = "import sys; from catapult_theory.cli import main; main()"
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run(
+        [sys.executable, "-c", code, "derive", "uv"], stdout=write, stderr=subprocess.PIPE
+    )
+    os.close(write)
+    assert b"Traceback" not in done.stderr
+
+
+def test_the_doctor_names_what_is_missing_and_how_to_get_it(catapult, monkeypatch):
+    parts = [
+        doctor.Finding("here", "core", "1.0", "unused line"),
+        doctor.Finding("away", "extra", None, "pip install -e '.[away]'"),
+    ]
+    monkeypatch.setattr(doctor, "examine", lambda: parts)
+    done = catapult("doctor")
+    assert done.code == 0
+    assert "to get away: pip install -e '.[away]'" in done.out
+    assert "unused line" not in done.out
+
+
+def test_the_doctor_finds_the_core():
+    found = {part.name: part.version for part in doctor.examine()}
+    assert all(found[name] for name in ("python", "numpy", "sympy", "numba", "xarray"))
+
+
+def test_an_unwritable_report_folder_is_said_before_work(catapult, tmp_path):
+    blocker = tmp_path / "file"
+    blocker.write_text("")
+    done = catapult("report", "--quick", "--out", str(blocker / "report"))
+    assert done.code == 2
+    assert done.err.startswith("error: ")
+
+
+def test_the_exit_codes_are_one_table():
+    assert {"holds": 0, "holds-under-hypotheses": 0, "fails": 1} == cli.EXIT_OF_VERDICT
+    assert isinstance(cli.app, typer.Typer)
