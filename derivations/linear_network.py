@@ -1,7 +1,7 @@
 # %% [markdown]
 # # The two-layer linear network, any data, any number of outputs
 #
-# $$f(x)=\frac{V\,U x}{\sqrt n},\qquad U\in\mathbb{R}^{n\times d},\quad V\in\mathbb{R}^{k\times n},$$
+# $$f(x)=\frac{VUx}{\sqrt n},\qquad U\in\mathbb{R}^{n\times d},\quad V\in\mathbb{R}^{k\times n},$$
 #
 # trained on $m$ samples, the rows of $X\in\mathbb{R}^{m\times d}$. The output depends on the
 # parameters through three blocks of the Gram matrix, $W$ ($k\times d$), $G$ ($d\times d$) and $S$

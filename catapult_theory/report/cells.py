@@ -13,7 +13,7 @@ from pathlib import Path
 from latex2mathml.converter import convert
 from markdown_it import MarkdownIt
 
-from catapult_theory.errors import CatapultError, OutputError
+from catapult_theory.errors import InputError, OutputError
 
 MARK = "@@cell@@"
 _MATH = re.compile(r"\$\$(.+?)\$\$|\$(.+?)\$", re.DOTALL)
@@ -109,7 +109,7 @@ def outputs_of(path: Path, cells: list[Cell]) -> list[str]:
     code = f"\nprint('{MARK}')\n".join(c.text for c in cells if not c.prose)
     with tempfile.TemporaryDirectory() as folder:
         script = Path(folder) / path.name
-        script.write_text(code)
+        script.write_text(code, encoding="utf-8")
         done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True)
     if done.returncode != 0:
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
@@ -117,19 +117,41 @@ def outputs_of(path: Path, cells: list[Cell]) -> list[str]:
     return [part.strip("\n") for part in done.stdout.split(f"{MARK}\n")]
 
 
-def _printed(text: str) -> str:
-    """Return printed text, its lines between double dollar signs as formulas."""
+def printed(text: str) -> str:
+    """Return what a cell printed as HTML; formulas between double dollar signs as MathML.
+
+    Parameters
+    ----------
+    text : str
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> printed("a < b")
+    "<pre class='printed'>a &lt; b</pre>"
+    """
     parts = []
-    for i, piece in enumerate(text.split("$$")):
+    for i, part in enumerate(re.split(r"\$\$(.+?)\$\$", text, flags=re.DOTALL)):
         if i % 2:
-            parts.append(f"<div class='equation'>{math(piece)}</div>")
-        elif piece.strip():
-            parts.append(f"<pre class='printed'>{escape(piece.strip(chr(10)))}</pre>")
+            parts.append(f"<div class='equation'>{math(part)}</div>")
+        elif part.strip():
+            parts.append(f"<pre class='printed'>{escape(part.strip(chr(10)))}</pre>")
     return "\n".join(parts)
 
 
+def title_of(cells: list[Cell]) -> str:
+    """Return the first heading of a script as Markdown, or an empty text."""
+    first = next((c.text for c in cells if c.prose), "")
+    return first.partition("\n")[0].lstrip("# ")
+
+
 def render(path: Path) -> tuple[str, str]:
-    """Return the title and the HTML of a script.
+    """Return the title and the body of a script as HTML, the script run for it.
+
+    The title is left out of the body; other headings go two levels down, below those of a page.
 
     Parameters
     ----------
@@ -144,18 +166,21 @@ def render(path: Path) -> tuple[str, str]:
     OutputError
         If the script fails.
     """
-    cells = cells_of(path.read_text())
+    cells = cells_of(path.read_text(encoding="utf-8"))
     if not cells:
-        raise CatapultError(f"{path.name} has no '# %%' cell")
-    printed = iter(outputs_of(path, cells))
+        raise InputError(f"{path.name} has no cell: begin each with a line '# %%'")
+    outputs = iter(outputs_of(path, cells))
+    title = title_of(cells) or path.stem
     parts = []
     for cell in cells:
         if cell.prose:
-            parts.append(prose(cell.text))
-            continue
-        parts.append(f"<pre class='code'>{escape(cell.text)}</pre>")
-        text = next(printed, "")
-        if text:
-            parts.append(_printed(text))
-    first = next((c.text for c in cells if c.prose), path.stem)
-    return first.splitlines()[0].lstrip("# "), "\n".join(parts)
+            parts.append(_lowered(prose(cell.text.removeprefix(f"# {title}"))))
+        else:
+            parts.append(f"<pre class='code'>{escape(cell.text)}</pre>")
+            parts.append(printed(next(outputs, "")))
+    heading = prose(title).strip().removeprefix("<p>").removesuffix("</p>")
+    return heading, "\n".join(parts)
+
+
+def _lowered(html: str) -> str:
+    return re.sub(r"(</?h)([1-4])>", lambda m: f"{m.group(1)}{int(m.group(2)) + 2}>", html)

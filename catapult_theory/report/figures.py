@@ -12,6 +12,8 @@ from matplotlib.figure import Figure
 from catapult_theory.report.style import COLOURS, styled
 
 LARGEST_SHOWN = 1e12
+# An error of exactly zero is drawn here, on the logarithmic axis.
+FLOOR = 1e-17
 
 
 def trajectories(dataset: xr.Dataset, labels: Sequence[str]) -> Figure:
@@ -35,7 +37,7 @@ def trajectories(dataset: xr.Dataset, labels: Sequence[str]) -> Figure:
             one = dataset.isel(eta=i)
             eta = float(one.eta)
             start = eta * float(one.lam[0])
-            shown = one.loss.values < LARGEST_SHOWN
+            shown = _up_to_first(one.loss.values > LARGEST_SHOWN)
             text = rf"{label}, $\eta\lambda_0={start:.3g}$"
             left.plot(one.step[shown], one.loss[shown], color=COLOURS[label], label=text)
             right.plot(one.step[shown], eta * one.lam[shown], color=COLOURS[label], label=text)
@@ -51,6 +53,12 @@ def trajectories(dataset: xr.Dataset, labels: Sequence[str]) -> Figure:
         left.set_title("the loss falls, is catapulted, or grows")
         right.set_title("the catapult ends in a flatter minimum")
     return figure
+
+
+def _up_to_first(outside: Any) -> Any:
+    """Return which points lie before the first one outside, and that one, so curves leave."""
+    before = np.cumsum(outside) == 0
+    return before | np.concatenate([[False], before[:-1]])
 
 
 def final_curvature(dataset: xr.Dataset, bands: Sequence[Any]) -> Figure:
@@ -117,32 +125,71 @@ def phase_plane(plane: Any) -> Figure:
     with styled():
         figure = Figure(figsize=(7.2, 4.8))
         axes = figure.subplots()
-        low = np.maximum(plane.falls_above, 0)
-        high = np.minimum(plane.falls_below, plane.domain)
-        axes.fill_between(
-            plane.a,
-            low,
-            high,
-            where=high > low,
-            color="#56B4E9",
-            alpha=0.25,
-            label="the loss falls",
-        )
-        axes.plot(plane.a, plane.domain, color=COLOURS["mark"], label=r"domain: $b\leq a^2/4$")
-        axes.axvline(plane.edge, color=COLOURS["divergent"], linestyle="--", label="edge $a=4$")
+        _regions(axes, plane)
+        named: set[str] = set()
         for orbit in plane.orbits:
             start = orbit[0, 0]
             name = "lazy" if start < 2 else "catapult" if start < plane.edge else "divergent"
-            kept = (orbit[:, 0] < plane.a[-1]) & (orbit[:, 1] < plane.domain[-1])
-            axes.plot(*orbit[kept].T, ".-", color=COLOURS[name], linewidth=0.8, markersize=4)
-            axes.plot(*orbit[0], "o", color=COLOURS[name], markersize=6)
+            kept = _up_to_first((orbit[:, 0] > plane.a[-1]) | (orbit[:, 1] > plane.domain[-1]))
+            label = None if name in named else f"{name} orbit, from the large dot"
+            named.add(name)
+            style = {"color": COLOURS[name], "linewidth": 0.9, "markersize": 4}
+            axes.plot(*orbit[kept].T, ".-", label=label, zorder=3, **style)
+            axes.plot(*orbit[0], "o", color=COLOURS[name], markersize=7, zorder=4, clip_on=False)
         axes.set(
             xlabel=r"$a=\eta\lambda$",
             ylabel=r"$b=\eta^2f^2/n$",
             xlim=(0, 5.2),
             ylim=(0, 5.0),
         )
-        axes.legend(loc="upper left")
+        axes.legend(loc="upper left", frameon=True, framealpha=0.95, edgecolor="none", fontsize=9.5)
+    return figure
+
+
+def _regions(axes: Any, plane: Any) -> None:
+    """Fill what no network can reach, and where one step lowers the loss."""
+    low = np.maximum(plane.falls_above, 0)
+    high = np.minimum(plane.falls_below, plane.domain)
+    axes.fill_between(
+        plane.a, low, high, where=high > low, color="#56B4E9", alpha=0.25, label="the loss falls"
+    )
+    axes.fill_between(plane.a, plane.domain, 5.0, where=plane.domain < 5.0, color="#eeeeee")
+    text = r"domain: $b\leq a^2/4$"
+    axes.plot(plane.a, plane.domain, color=COLOURS["mark"], linewidth=1.5, label=text)
+    edge = f"edge $a={plane.edge:g}$"
+    axes.axvline(plane.edge, color=COLOURS["mark"], linestyle="--", linewidth=1.2, label=edge)
+
+
+def courses(dataset: xr.Dataset) -> Figure:
+    """Draw the error of the theory against the step, one panel for each network.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        Dimensions case and step, variables error and control; attribute tolerance.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    with styled():
+        cases = dataset.case.values
+        figure = Figure(figsize=(9.2, 2.7 * ((len(cases) + 1) // 2)))
+        panels = figure.subplots((len(cases) + 1) // 2, 2, sharex=True, sharey=True, squeeze=False)
+        for axes, case in zip(panels.flat, cases, strict=False):
+            one = dataset.sel(case=case)
+            axes.plot(one.step, np.maximum(one.control, FLOOR), color=COLOURS["catapult"])
+            axes.plot(one.step, np.maximum(one.error, FLOOR), color=COLOURS["theory"])
+            axes.axhline(
+                dataset.attrs["tolerance"], color=COLOURS["mark"], linestyle="--", linewidth=1
+            )
+            axes.set_title(str(case), fontsize=10.5)
+            axes.set(yscale="log", ylim=(FLOOR / 2, 10))
+        for axes in panels[-1]:
+            axes.set_xlabel("step")
+        figure.supylabel("error over the running maximum", fontsize=11)
+        names = ["theory with a wrong coefficient (control)", "theory", "tolerance"]
+        figure.legend(panels[0, 0].lines, names, loc="outside upper center", ncols=3)
     return figure
 
 
@@ -162,9 +209,8 @@ def exactness(dataset: xr.Dataset) -> Figure:
         figure = Figure(figsize=(8.4, 0.36 * dataset.sizes["case"] + 1.5))
         axes = figure.subplots()
         rows = np.arange(dataset.sizes["case"])
-        floor = 1e-17
         axes.plot(
-            np.maximum(dataset.error, floor), rows, "o", color=COLOURS["theory"], label="theory"
+            np.maximum(dataset.error, FLOOR), rows, "o", color=COLOURS["theory"], label="theory"
         )
         axes.plot(
             np.maximum(dataset.control, floor),
@@ -177,7 +223,9 @@ def exactness(dataset: xr.Dataset) -> Figure:
             dataset.tolerance, rows, "|", color=COLOURS["mark"], markersize=12, label="tolerance"
         )
         axes.set_yticks(rows, [str(c) for c in dataset.case.values], fontsize=9)
-        axes.set(xscale="log", xlabel="largest error over the running maximum", xlim=(1e-17, 10))
+        axes.set(
+            xscale="log", xlabel="largest error over the running maximum", xlim=(FLOOR / 2, 10)
+        )
         axes.invert_yaxis()
         axes.legend(loc="upper center", bbox_to_anchor=(0.4, 1.16), ncols=3)
     return figure
@@ -189,7 +237,8 @@ def boundary(dataset: xr.Dataset) -> Figure:
     Parameters
     ----------
     dataset : xarray.Dataset
-        Dimensions n and seed, variable boundary (the middle of each bracket).
+        Dimensions n and seed, variables low and high, the ends of the brackets. Seeds whose
+        bracket is open are left out.
 
     Returns
     -------
@@ -199,19 +248,26 @@ def boundary(dataset: xr.Dataset) -> Figure:
         figure = Figure(figsize=(7.2, 4.2))
         axes = figure.subplots()
         widths = dataset.n.values.astype(float)
-        values = dataset.boundary.transpose("n", "seed").values
-        middle, low, high = np.nanquantile(values, [0.5, 0.25, 0.75], axis=1)
-        for width, row in zip(widths, values, strict=True):
-            spread = np.exp(np.linspace(-0.25, 0.25, row.size))
-            axes.plot(width * spread, row, ".", color=COLOURS["measured"], alpha=0.55, markersize=5)
+        middle = (0.5 * (dataset.low + dataset.high)).transpose("n", "seed").values
+        values = np.where(np.isfinite(middle), middle, np.nan)
+        median, low, high = np.nanquantile(values, [0.5, 0.25, 0.75], axis=1)
+        spread = 10 ** np.linspace(-0.16, 0.16, values.shape[1])
+        axes.plot(
+            np.outer(widths, spread).ravel(),
+            values.ravel(),
+            ".",
+            color=COLOURS["measured"],
+            markersize=5,
+            label="one start",
+        )
         axes.errorbar(
             widths,
-            middle,
-            yerr=[middle - low, high - middle],
+            median,
+            yerr=[median - low, high - median],
             fmt="o-",
             color=COLOURS["lazy"],
-            capsize=4,
-            label="median and quartiles over seeds",
+            capsize=5,
+            label="median and quartiles",
         )
         axes.axhline(4, color=COLOURS["mark"], linestyle="--", label=r"$\eta\lambda_0=4$")
         axes.set(xscale="log", xlabel="width $n$", ylabel=r"first diverging $\eta\lambda_0$")
@@ -220,29 +276,34 @@ def boundary(dataset: xr.Dataset) -> Figure:
 
 
 def scaling(dataset: xr.Dataset) -> Figure:
-    """Draw the deviation from the infinite-width prediction against the width, with its slope.
+    """Draw the distance from the infinite-width limit against the width, with its slope.
 
     Parameters
     ----------
     dataset : xarray.Dataset
-        Dimension n, variable deviation; attributes slope, slope_low and slope_high.
+        Dimensions n and seed; a variable for each quantity, with attributes slope, low, high.
 
     Returns
     -------
     matplotlib.figure.Figure
     """
     with styled():
-        figure = Figure(figsize=(6.4, 4.0))
+        figure = Figure(figsize=(7.2, 4.2))
         axes = figure.subplots()
-        widths, values = dataset.n.values.astype(float), dataset.deviation.values
-        slope = dataset.attrs["slope"]
-        line = np.exp(np.mean(np.log(values)) + slope * (np.log(widths) - np.mean(np.log(widths))))
-        axes.plot(widths, values, "o", color=COLOURS["lazy"], label="measured")
-        low, high = dataset.attrs["slope_low"], dataset.attrs["slope_high"]
-        text = f"slope {slope:.3f} [{low:.3f}, {high:.3f}]"
-        axes.plot(widths, line, color=COLOURS["mark"], linestyle="--", label=text)
-        axes.set(
-            xscale="log", yscale="log", xlabel="width $n$", ylabel="deviation from $n=\\infty$"
-        )
-        axes.legend()
+        widths = dataset.n.values.astype(float)
+        colours = (COLOURS["lazy"], COLOURS["catapult"], COLOURS["theory"], COLOURS["measured"])
+        for colour, (name, values) in zip(colours, dataset.data_vars.items(), strict=False):
+            logs = np.log(values.transpose("n", "seed").values)
+            median, low, high = np.exp(np.quantile(logs, [0.5, 0.25, 0.75], axis=1))
+            slope = values.attrs["slope"]
+            line = np.exp(logs.mean() + slope * (np.log(widths) - np.log(widths).mean()))
+            sign = r"$\lambda$" if name == "lam" else f"${name}$"
+            bounds = f"{values.attrs['low']:.3f} to {values.attrs['high']:.3f}"
+            text = f"{sign}: slope {slope:.3f} ({bounds})"
+            bars = [median - low, high - median]
+            axes.errorbar(widths, median, yerr=bars, fmt="o", color=colour, capsize=4)
+            axes.plot(widths, line, color=colour, linestyle="--", linewidth=1.3, label=text)
+        axes.set(xscale="log", yscale="log", xlabel="width $n$")
+        axes.set_ylabel(r"distance from $n=\infty$")
+        axes.legend(loc="upper right")
     return figure
