@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-import typer
 import xarray as xr
 
 import catapult_theory as ct
@@ -32,8 +31,8 @@ def catapult(monkeypatch, capsys):
     """Run the program as its console script does."""
     monkeypatch.setenv("COLUMNS", "120")
 
-    def call(*words: str) -> Outcome:
-        monkeypatch.setattr(sys, "argv", ["catapult", *words])
+    def call(line: str, *more: str) -> Outcome:
+        monkeypatch.setattr(sys, "argv", ["catapult", *line.split(), *more])
         with pytest.raises(SystemExit) as stop:
             cli.main()
         printed = capsys.readouterr()
@@ -44,7 +43,7 @@ def catapult(monkeypatch, capsys):
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_helps_with_an_example(catapult, command):
-    done = catapult(command, "--help")
+    done = catapult(f"{command} --help")
     assert done.code == 0
     assert f"Example: catapult {command}" in done.out
 
@@ -60,35 +59,35 @@ def test_the_version_is_the_packages(catapult):
 
 
 def test_derive_prints_the_map_that_the_library_derives(catapult):
-    done = catapult("derive", "uv")
+    done = catapult("derive uv")
     assert done.code == 0
     assert done.out.strip() == str(ct.derive(ct.models.uv()))
     assert done.out.strip() != str(ct.derive(ct.models.uv(label=True)))
 
 
 def test_derive_shows_its_steps_before_the_result(catapult):
-    done = catapult("derive", "uv:label", "--steps")
+    done = catapult("derive uv:label --steps")
     labelled = ct.derive(ct.models.uv(label=True))
     assert done.out.startswith("1. ")
     assert done.out.strip().endswith(str(labelled))
 
 
 def test_derive_prints_json_that_reads_back(catapult):
-    done = catapult("derive", "linear", "--outputs", "3", "--json")
+    done = catapult("derive linear --outputs 3 --json")
     assert json.loads(done.out)["schema"] == 1
     assert ct.UpdateMap.from_json(done.out) == ct.derive(ct.models.linear(outputs=3))
 
 
 def test_derive_prints_latex(catapult):
-    done = catapult("derive", "uv", "--optimizer", "heavy_ball", "--latex")
+    done = catapult("derive uv --optimizer heavy_ball --latex")
     assert done.out.startswith(r"\begin{aligned}")
     assert r"\beta" in done.out
 
 
 def test_run_writes_what_the_library_computes(catapult, tmp_path):
     target = tmp_path / "runs.nc"
-    words = "run uv --eta 0.2:2.2:3 --n 100,1000000 --f 1 --lam 2 --steps 400 --out".split()
-    assert catapult(*words, str(target)).code == 0
+    words = "run uv --eta 0.2:2.2:3 --n 100,1000000 --f 1 --lam 2 --steps 400 --out"
+    assert catapult(words, str(target)).code == 0
     written = xr.load_dataset(target, engine="h5netcdf")
     axes = ct.grid(eta=np.linspace(0.2, 2.2, 3), n=np.array([100.0, 1e6]))
     expected = ct.run(ct.derive(ct.models.uv()), {"f": 1.0, "lam": 2.0}, 400, **axes)
@@ -97,7 +96,7 @@ def test_run_writes_what_the_library_computes(catapult, tmp_path):
 
 
 def test_run_prints_a_row_per_lane(catapult):
-    done = catapult(*"run uv --eta 0.2,1.2,2.2 --n 1e6 --f 1 --lam 2".split())
+    done = catapult("run uv --eta 0.2,1.2,2.2 --n 1e6 --f 1 --lam 2")
     assert done.code == 0
     assert [b in done.out for b in ("lazy", "catapult", "divergent")] == [True] * 3
 
@@ -106,19 +105,19 @@ def test_run_takes_the_users_data(catapult, tmp_path):
     rng = np.random.default_rng(0)
     path = tmp_path / "mine.npz"
     np.savez(path, X=rng.normal(size=(8, 3)) / 2, y=rng.normal(size=8))
-    done = catapult("run", "linear", "--eta", "0.1", "--steps", "20", "--data", str(path))
+    done = catapult("run linear --eta 0.1 --steps 20 --data", str(path))
     assert done.code == 0
     assert "linear" in done.out or "loss" in done.out
 
 
 def test_a_random_start_is_a_function_of_its_seed(catapult):
-    words = "run uv --eta 0.3 --steps 3 --seed".split()
-    assert catapult(*words, "4").out == catapult(*words, "4").out
-    assert catapult(*words, "4").out != catapult(*words, "5").out
+    words = "run uv --eta 0.3 --steps 3 --seed"
+    assert catapult(words, "4").out == catapult(words, "4").out
+    assert catapult(words, "4").out != catapult(words, "5").out
 
 
 def test_phases_are_printed_in_symbols_and_in_numbers(catapult):
-    done = catapult(*"phases uv --lam 2 --f 1 --n 1e6 --eta 0.5,1.5,2.5".split())
+    done = catapult("phases uv --lam 2 --f 1 --n 1e6 --eta 0.5,1.5,2.5")
     assert done.code == 0
     assert "eta_max = 4/lam" in done.out
     assert "eta = 0.5: lazy" in done.out
@@ -171,7 +170,7 @@ BAD_INPUT = [
 
 @pytest.mark.parametrize(("words", "said"), BAD_INPUT, ids=[words for words, _ in BAD_INPUT])
 def test_bad_input_is_one_line_and_exit_code_2(catapult, words, said):
-    done = catapult(*words.split())
+    done = catapult(words)
     assert (done.code, done.out) == (2, "")
     assert done.err.startswith("error: ")
     assert done.err.count("\n") == 1
@@ -181,14 +180,14 @@ def test_bad_input_is_one_line_and_exit_code_2(catapult, words, said):
 def test_nan_in_the_users_data_is_named(catapult, tmp_path):
     path = tmp_path / "holes.npz"
     np.savez(path, X=np.array([[1.0, np.nan]]), y=np.array([1.0]))
-    done = catapult("run", "linear", "--eta", "1", "--data", str(path))
+    done = catapult("run linear --eta 1 --data", str(path))
     assert done.code == 2
     assert "nan" in done.err.lower()
 
 
 @pytest.mark.parametrize("words", ["", "run uv", "derive", "fly", "derive uv --fast"])
 def test_misused_options_are_exit_code_2(catapult, words):
-    assert catapult(*words.split()).code == 2
+    assert catapult(words).code == 2
 
 
 def test_an_interrupted_command_says_so_and_ends_with_130(catapult, monkeypatch):
@@ -196,7 +195,7 @@ def test_an_interrupted_command_says_so_and_ends_with_130(catapult, monkeypatch)
         raise KeyboardInterrupt
 
     monkeypatch.setattr(cli, "model_of", interrupted)
-    done = catapult("derive", "uv")
+    done = catapult("derive uv")
     assert done.code == 130
     assert done.err == "interrupted; what was finished has been kept\n"
 
@@ -254,11 +253,6 @@ def test_the_doctor_finds_the_core():
 def test_an_unwritable_report_folder_is_said_before_work(catapult, tmp_path):
     blocker = tmp_path / "file"
     blocker.write_text("")
-    done = catapult("report", "--quick", "--out", str(blocker / "report"))
+    done = catapult("report --quick --out", str(blocker / "report"))
     assert done.code == 2
     assert done.err.startswith("error: ")
-
-
-def test_the_exit_codes_are_one_table():
-    assert {"holds": 0, "holds-under-hypotheses": 0, "fails": 1} == cli.EXIT_OF_VERDICT
-    assert isinstance(cli.app, typer.Typer)
