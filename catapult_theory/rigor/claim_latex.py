@@ -283,7 +283,8 @@ class _Reader:
         index = "".join(texts)
         if index not in ("t", "t+1"):
             raise ClaimError(
-                f"the subscript {index[:20]!r} at position {mark.at} is not read: only t and t+1 are"
+                f"the subscript {index[:20]!r} at position {mark.at} is not read: "
+                "only t and t+1 are"
             )
         return index == "t+1"
 

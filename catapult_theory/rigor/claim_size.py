@@ -21,7 +21,7 @@ TOKENS = 500
 DEPTH = 30
 EXPONENT = 16
 NUMBER_DIGITS = 40
-TERMS = 3000
+TERMS = 1500
 DEGREE = 160
 DIGITS = 1500
 NODES = 600
@@ -107,8 +107,8 @@ class Size:
         if self.terms > TERMS or degree > DEGREE or self.digits > DIGITS:
             raise ClaimError(
                 f"the claim is too large to judge{where}: expanded, it may reach {self.terms} "
-                f"terms of degree {degree} with {self.digits} digits (at most {TERMS}, {DEGREE} and "
-                f"{DIGITS}); "
+                f"terms of degree {degree} with {self.digits} digits (at most {TERMS}, {DEGREE} "
+                f"and {DIGITS}); "
                 "shorten it or lower its powers"
             )
         return self

@@ -22,16 +22,18 @@ _FUNCTION_ALIASES = {"ln": "log", "√": "sqrt", "Abs": "abs", "Min": "min", "Ma
 
 _NAME = re.compile(r"[ληβωκΔ∆Θℓ](_next\b|_t\b)?|√|[A-Za-z][A-Za-z0-9]*(_[A-Za-z0-9]+)*")
 _NUMBER = re.compile(r"\d+(\.\d*)?([eE][+-]?\d+)?|\.\d+([eE][+-]?\d+)?")
-_INDEX = re.compile(r"\s?(_\{\s*t\s*(\+\s*1\s*)?\}|_?\(\s*t\s*(\+\s*1\s*)?\)|\[\s*t\s*(\+\s*1\s*)?\])")
+_INDEX = re.compile(
+    r"\s?(_\{\s*t\s*(\+\s*1\s*)?\}|_?\(\s*t\s*(\+\s*1\s*)?\)|\[\s*t\s*(\+\s*1\s*)?\])"
+)
 _RELATION = re.compile(r"<=|>=|==|=<|=>|!=|:=|[=<>≤≥⩽⩾≠≈~]")
-_OPERATOR = re.compile(r"\*\*|[-+*/^·×−⋅∙÷]")
-_PRIMES = re.compile(r"\s?['′’]+")
+_OPERATOR = re.compile(r"\*\*|[-+*/^·×−⋅∙÷]")  # noqa: RUF001
+_PRIMES = re.compile(r"\s?['′’]+")  # noqa: RUF001
 _RELATIONS = {
     "=": "==", "==": "==", "<=": "<=", ">=": ">=", "<": "<", ">": ">", "≤": "<=", "⩽": "<=",
     "≥": ">=", "⩾": ">=", "=<": "<=", "=>": ">=",
 }  # fmt: skip
 _OPERATORS = {
-    "^": "**", "·": "*", "×": "*", "⋅": "*", "∙": "*", "−": "-", "÷": "/",
+    "^": "**", "·": "*", "×": "*", "⋅": "*", "∙": "*", "−": "-", "÷": "/",  # noqa: RUF001
 }  # fmt: skip
 _SUPERSCRIPTS = {"²": "2", "³": "3", "⁴": "4", "⁵": "5", "⁶": "6"}
 _OPEN, _CLOSE = "([{", ")]}"

@@ -12,8 +12,8 @@ import sympy as sp
 
 from catapult_theory.errors import ClaimError
 from catapult_theory.rigor import claim_size as limits
-from catapult_theory.rigor.claim_size import SYMBOL, Size, power_size, size_of
 from catapult_theory.rigor.claim_latex import tokens_in
+from catapult_theory.rigor.claim_size import SYMBOL, Size, power_size, size_of
 from catapult_theory.rigor.claim_text import Source
 from catapult_theory.rigor.vocabulary import Vocabulary
 
@@ -77,7 +77,9 @@ class Reader:
         """
         tree = self._source.tree()
         if not isinstance(tree, ast.Compare):
-            raise ClaimError("the text holds no relation: write =, <, <=, > or >= between two sides")
+            raise ClaimError(
+                "the text holds no relation: write =, <, <=, > or >= between two sides"
+            )
         signs = [_COMPARE[type(op)] for op in tree.ops]
         if len(signs) > 1 and "=" in signs:
             second = self._at(tree.comparators[0])
@@ -152,7 +154,9 @@ class Reader:
 
     def _power(self, node: ast.BinOp, depth: int) -> tuple[sp.Expr, Size]:
         where = self._where(node.right)
-        if any(isinstance(x, ast.BinOp) and isinstance(x.op, ast.Pow) for x in ast.walk(node.right)):
+        if any(
+            isinstance(x, ast.BinOp) and isinstance(x.op, ast.Pow) for x in ast.walk(node.right)
+        ):
             raise ClaimError(f"a tower of powers{where} is not read")
         base, size = self._expression(node.left, depth + 1)
         exponent, _ = self._expression(node.right, depth + 1)
@@ -177,6 +181,9 @@ class Reader:
             raise ClaimError(f"{name}{where} takes one argument")
         if name == "next":
             return self._next(values[0], where)
+        if name in ("min", "max"):
+            # Without evaluation: SymPy would compare the arguments at length.
+            return _FUNCTIONS[name](*values, evaluate=False), SYMBOL
         return _finite(_FUNCTIONS[name](*values), where), SYMBOL
 
     def _next(self, value: sp.Expr, where: str) -> tuple[sp.Expr, Size]:
@@ -218,7 +225,9 @@ def from_sympy(relation: Any, vocabulary: Vocabulary) -> tuple[Relation, ...]:
             "SymPy has evaluated the relation already: build it with evaluate=False, or give text"
         )
     if type(relation) not in _RELATIONALS:
-        raise ClaimError(f"a claim is a text, an Eq or an inequality, not {type(relation).__name__}")
+        raise ClaimError(
+            f"a claim is a text, an Eq or an inequality, not {type(relation).__name__}"
+        )
     left, right = (_renamed(side, vocabulary) for side in relation.args)
     return (Relation(left, _RELATIONALS[type(relation)], right),)
 
@@ -226,9 +235,7 @@ def from_sympy(relation: Any, vocabulary: Vocabulary) -> tuple[Relation, ...]:
 def _renamed(side: Any, vocabulary: Vocabulary) -> sp.Expr:
     if not isinstance(side, sp.Expr):
         raise ClaimError(f"the side {str(side)[:60]} is not a scalar expression")
-    nodes = 0
-    for node in sp.preorder_traversal(side):
-        nodes += 1
+    for nodes, node in enumerate(sp.preorder_traversal(side), 1):
         if nodes > limits.NODES:
             raise ClaimError(f"the claim has more than {limits.NODES} nodes: shorten it")
         _admit(node)

@@ -11,7 +11,6 @@ import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -23,8 +22,11 @@ from catapult_theory.rigor.problem import Facts
 from catapult_theory.rigor.states import Point, States
 from catapult_theory.rigor.vocabulary import Vocabulary
 
-_JUDGED = 400
+_JUDGED = 200
+_JUDGED_IRRATIONAL = 40
 _DESCENTS = 12
+# Nodes of expressions that all descents together may compute.
+_EVALUATED = 200_000
 _SHRINKS = 120
 
 
@@ -73,7 +75,9 @@ class Counterexample(Mapping[str, Fraction]):
 def _shown(number: Any) -> str:
     text = str(number)
     if isinstance(number, Fraction):
-        return text if len(text) <= 40 else f"{float(number):.10g} (a fraction of {len(text)} digits)"
+        return (
+            text if len(text) <= 40 else f"{float(number):.10g} (a fraction of {len(text)} digits)"
+        )
     decimal = sp.N(number, 12)
     return f"{text} = {decimal}" if len(text) <= 60 else f"{decimal}"
 
@@ -103,6 +107,15 @@ class Goal:
     def symbols(self) -> frozenset[sp.Symbol]:
         """The state variables and parameters that the claim speaks of."""
         return frozenset(self.left.free_symbols | self.right.free_symbols)
+
+    @property
+    def is_algebraic(self) -> bool:
+        """Whether no exponential or logarithm has to be computed to many digits."""
+        return not self.margin.atoms(sp.exp, sp.log, sp.tanh)
+
+    def expressions(self, states: States) -> list[sp.Expr]:
+        """Return all that is computed at each point of a search."""
+        return [self.left, self.right, self.margin, *(c.expression for c in states.checked)]
 
     def is_false_at(self, point: Point) -> bool:
         """Return whether the claim is false at a point, judged exactly."""
@@ -139,7 +152,6 @@ def search(goal: Goal, facts: Facts, effort: int = 2) -> Counterexample | None:
     return None
 
 
-@lru_cache(maxsize=64)
 def can_be_met(facts: Facts) -> bool:
     """Return whether a state was found that meets the domain and all hypotheses."""
     for branch in facts.branches:
@@ -160,7 +172,7 @@ def _search(goal: Goal, states: States, effort: int) -> Point | None:
         values = _margins(goal, states, batch)
         false = keep & _looks_false(values, goal.kind)
         candidates = sorted((batch[i] for i in np.flatnonzero(false)), key=complexity)
-        for point in candidates[:_JUDGED]:
+        for point in candidates[: _JUDGED if goal.is_algebraic else _JUDGED_IRRATIONAL]:
             full = states.completed(point)
             if full is not None and goal.is_false_at(full):
                 return point
@@ -197,7 +209,9 @@ def complexity(point: Mapping[sp.Symbol, Fraction]) -> float:
 
 def _descend(goal: Goal, states: States, starts: list[Point]) -> Point | None:
     """Follow the margin downhill from near misses, then round to small fractions."""
-    for start in starts:
+    nodes = sum(1 for e in goal.expressions(states) for _ in sp.preorder_traversal(e))
+    evaluations = _EVALUATED // (nodes * max(len(starts), 1))
+    for start in starts if evaluations >= 40 else ():
         moving = [s for s in start if s.name != "n"]
         if not moving:
             return None
@@ -208,7 +222,9 @@ def _descend(goal: Goal, states: States, starts: list[Point]) -> Point | None:
             return _height(goal, states, trial)
 
         origin = [float(start[s]) for s in moving]
-        found = minimize(height, origin, method="Nelder-Mead", options={"maxiter": 250})
+        found = minimize(
+            height, origin, method="Nelder-Mead", options={"maxfev": min(evaluations, 400)}
+        )
         for bottom in (8, 60, 1000, 10**6):
             point = dict(start)
             point |= {s: Fraction(float(x)).limit_denominator(bottom)
@@ -220,7 +236,9 @@ def _descend(goal: Goal, states: States, starts: list[Point]) -> Point | None:
 
 
 def _height(goal: Goal, states: States, columns: dict[sp.Symbol, np.ndarray]) -> float:
-    columns = columns | {s: arrays(e, columns) * np.ones(1) for s, e in states.branch.solved.items()}
+    columns = columns | {
+        s: arrays(e, columns) * np.ones(1) for s, e in states.branch.solved.items()
+    }
     with np.errstate(all="ignore"):
         sides = abs(arrays(goal.left, columns)) + abs(arrays(goal.right, columns))
         total = arrays(goal.margin, columns) / (1e-12 + sides)

@@ -17,7 +17,7 @@ import sympy as sp
 from sympy.polys.rings import PolyElement, PolyRing
 
 from catapult_theory.errors import ClaimError
-from catapult_theory.rigor.claim_size import size_of
+from catapult_theory.rigor.claim_size import Size, size_of
 from catapult_theory.rigor.quotient import Quotient, convert
 
 MOST_GENERATORS = 8
@@ -54,18 +54,26 @@ class Generators:
         Raises
         ------
         ClaimError
-            If more generators are needed than the bound.
+            If more generators are needed than the bound, or the result is too large.
         """
         plain = [_in_exponentials(e) for e in expressions]
         new = cls()
         new._find_roots(plain)
         new._unit = _common_denominator(plain)
-        return new, [new._lift(e) for e in plain]
+        lifted = [new._lift(e) for e in plain]
+        for expression in lifted:
+            size_of(expression, {}).check(", with its roots and exponentials as symbols")
+        return new, lifted
 
     def _find_roots(self, expressions: Iterable[sp.Expr]) -> None:
         for power in sp.Tuple(*expressions).atoms(sp.Pow):
             base = power.base
-            if base.is_Symbol and base.is_nonnegative and power.exp.is_Rational and power.exp.q == 2:
+            if (
+                base.is_Symbol
+                and base.is_nonnegative
+                and power.exp.is_Rational
+                and power.exp.q == 2
+            ):
                 root = sp.Symbol(f"sqrt_{base.name}", positive=base.is_positive, nonnegative=True)
                 self.roots[base] = root
                 self._note(root, sp.sqrt(base), strict=bool(base.is_positive))
@@ -83,7 +91,9 @@ class Generators:
             )
         return symbol
 
-    def _generator(self, kind: str, key: sp.Expr, meaning: sp.Expr, strict: bool | None) -> sp.Symbol:
+    def _generator(
+        self, kind: str, key: sp.Expr, meaning: sp.Expr, strict: bool | None
+    ) -> sp.Symbol:
         if (kind, key) not in self._found:
             symbol = sp.Dummy(f"{kind}_{len(self._found)}", real=True)
             self._found[kind, key] = self._note(symbol, meaning, strict)
@@ -121,6 +131,7 @@ class Generators:
         top, bottom = self.canonical(base)
         if not self.is_positive(bottom):
             return self._generator("root", top / bottom, sp.sqrt(base), False)
+        size_of(top * bottom, {}, " inside a root")
         inside = sp.expand(top * bottom)
         content, inside = inside.as_content_primitive()
         outer = sp.sqrt(content)
@@ -144,6 +155,7 @@ class Generators:
         if self.is_nonnegative(inside):
             return abs(content) * inside / bottom
         symbol = self._generator("abs", inside, self.unlifted(sp.Abs(inside)), False)
+        size_of(inside**2, {}, " inside an absolute value")
         self.squares[symbol] = sp.expand(inside**2)
         return abs(content) * symbol / bottom
 
@@ -227,12 +239,21 @@ class Generators:
 def _without_squares(top: PolyElement, ring: PolyRing, symbol: Any, square: sp.Expr) -> PolyElement:
     at = ring.symbols.index(symbol)
     value = convert(square, ring).top
+    largest = max((exponents[at] for exponents in top.monoms()), default=0) // 2
+    _check_power(value, largest, top)
     parts: dict[int, PolyElement] = {}
     for exponents, coefficient in top.terms():
         half, rest = divmod(exponents[at], 2)
         left = (*exponents[:at], rest, *exponents[at + 1 :])
         parts[half] = parts.get(half, ring.zero) + ring({left: coefficient})
     return sum((part * value**half for half, part in parts.items()), ring.zero)
+
+
+def _check_power(value: PolyElement, power: int, top: PolyElement) -> None:
+    """Refuse a power of a radical that is too large when its square is written out."""
+    size = Size(len(value), max((sum(m) for m in value.monoms()), default=0))
+    own = Size(len(top), max((sum(m) for m in top.monoms()), default=0))
+    size.power(power).times(own).check(" with its roots squared")
 
 
 def ring_of(expressions: Iterable[sp.Expr], generators: Generators) -> PolyRing:

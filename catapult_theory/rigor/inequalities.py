@@ -12,12 +12,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import sympy as sp
+from sympy.polys.matrices import DomainMatrix
 from sympy.polys.rings import PolyElement, PolyRing
 
 from catapult_theory.errors import ClaimError
 from catapult_theory.rigor.claim_size import size_of
 from catapult_theory.rigor.generators import Generators, ring_of
-from catapult_theory.rigor.positivity import Known, Prover, Region
+from catapult_theory.rigor.positivity import Budget, Known, Prover, Region
 from catapult_theory.rigor.problem import Branch, Constraint, Facts
 from catapult_theory.rigor.quotient import convert
 
@@ -55,7 +56,7 @@ def certificate(goal: sp.Expr, strict: bool, facts: Facts) -> str | None:
     goal = _peeled(goal)
     found: list[str] = []
     for branch in facts.branches:
-        reason = _on_branch(branch, goal, strict, branch.constraints)
+        reason = _on_branch(branch, goal, strict, branch.constraints, facts.budget)
         if reason is None:
             reason = _with_more(branch, goal, strict, facts)
         if reason is None:
@@ -67,14 +68,14 @@ def certificate(goal: sp.Expr, strict: bool, facts: Facts) -> str | None:
 def _with_more(branch: Branch, goal: sp.Expr, strict: bool, facts: Facts) -> str | None:
     """Try again with consequences of the facts, and with the width at least one."""
     later = tuple(branch.at(e) for e in facts.later)
-    reason = _on_branch(branch, goal, strict, branch.constraints, later)
+    reason = _on_branch(branch, goal, strict, branch.constraints, facts.budget, later)
     width = facts.vocabulary.base.get("n")
     if reason is not None or width is None or width in branch.solved:
         return reason
     if width not in branch.at(goal).free_symbols:
         return None
     whole = Constraint(width - 1, ">=", "the width is at least one")
-    return _on_branch(branch, goal, strict, (*branch.constraints, whole))
+    return _on_branch(branch, goal, strict, (*branch.constraints, whole), facts.budget)
 
 
 def _peeled(goal: sp.Expr) -> sp.Expr:
@@ -100,6 +101,7 @@ def _on_branch(
     goal: sp.Expr,
     strict: bool,
     constraints: Sequence[Constraint],
+    budget: Budget,
     later: Sequence[sp.Expr] = (),
 ) -> str | None:
     goal = branch.at(goal)
@@ -116,7 +118,7 @@ def _on_branch(
         return None
     reasons = []
     for case in _cases(absolutes):
-        reason = _in_case(lifted, strict, useful, generators, case)
+        reason = _in_case(lifted, strict, useful, generators, case, budget)
         if reason is None:
             return None
         reasons.append(reason)
@@ -146,6 +148,7 @@ def _in_case(
     constraints: Sequence[Constraint],
     generators: Generators,
     case: _Case,
+    budget: Budget,
 ) -> str | None:
     goal, *others = (e.xreplace(dict(case.table)) for e in lifted)
     signs = [(s, s in generators.positive) for s in generators.nonnegative if s not in case.table]
@@ -166,7 +169,8 @@ def _in_case(
     )
     target, region = next(reduced), _region([next(reduced) for _ in known], known)
     squares = {ring.symbols.index(s): ring(s) ** 2 - next(reduced) for s in roots}
-    return _search(target, strict, region, squares, [p for p in reduced if p])
+    later = [p for p in reduced if p]
+    return _search(target, strict, region, squares, later, budget)
 
 
 def _search(
@@ -175,13 +179,14 @@ def _search(
     region: Region,
     squares: dict[int, PolyElement],
     later: Sequence[PolyElement],
+    budget: Budget,
 ) -> str | None:
     ring = target.ring
     if not later:
-        return Prover(ring, squares).prove(target, strict, region)
+        return Prover(ring, squares, budget=budget).prove(target, strict, region)
     facts = frozenset(p.primitive()[1] for p in later)
-    wider = Prover(ring, squares).enriched(region)
-    return Prover(ring, squares, facts).prove(target, strict, wider)
+    wider = Prover(ring, squares, budget=budget).enriched(region)
+    return Prover(ring, squares, facts, budget).prove(target, strict, wider)
 
 
 def _sign_polynomial(expression: sp.Expr, ring: PolyRing, generators: Generators) -> PolyElement:
@@ -215,41 +220,43 @@ def reduced_by_scaling(
 ) -> list[PolyElement]:
     """Return polynomials with the symbols set to one that scaling symmetries make redundant.
 
-    If x_i -> s^{w_i} x_i multiplies each polynomial by a power of s > 0, signs do not change
-    along the orbit, and a positive symbol with w != 0 may be set to one.
+        If x_i -> s^{w_i} x_i multiplies each polynomial by a power of s > 0, signs do not change
+        along the orbit, and a positive symbol with w != 0 may be set to one.
 
-    Parameters
-    ----------
-    polynomials : sequence of PolyElement
-    positive : sequence of PolyElement
-        Polynomials known to be positive; only generators among them are set to one.
+        Parameters
+        ----------
+        polynomials : sequence of PolyElement
+        positive : sequence of PolyElement
+            Polynomials known to be positive; only generators among them are set to one.
 
-    Returns
-    -------
-    list of PolyElement
+        Returns
+        -------
+        list of PolyElement
 
-    Examples
-    --------
-    >>> from sympy.polys.rings import ring
-    >>> R, eta, f, lam = ring("eta f lam", sp.QQ)
-    >>> reduced_by_scaling([4 - eta * lam, f], [eta])
-    [-lam + 4, f]
+        Examples
+        --------
+        >>> from sympy.polys.matrices import DomainMatrix
+    from sympy.polys.rings import ring
+        >>> R, eta, f, lam = ring("eta f lam", sp.QQ)
+        >>> reduced_by_scaling([4 - eta * lam, f], [eta])
+        [-lam + 4, f]
     """
     ring = polynomials[0].ring
-    differences = [
-        [a - b for a, b in zip(exponents, polynomial.monoms()[0], strict=True)]
+    rows = {
+        tuple(a - b for a, b in zip(exponents, polynomial.monoms()[0], strict=True))
         for polynomial in polynomials
         for exponents in polynomial.monoms()[1:]
-    ]
+    }
     count = len(ring.gens)
-    null = sp.Matrix(differences or [[0] * count]).nullspace()
+    matrix = [[sp.ZZ(x) for x in row] for row in sorted(rows)] or [[sp.ZZ(0)] * count]
+    null = DomainMatrix(matrix, (len(matrix), count), sp.ZZ).to_field().nullspace().to_Matrix()
     names = [str(s) for s in ring.symbols]
     chosen: list[int] = []
     for name in _REDUNDANT:
         if name not in names or ring.gens[names.index(name)] not in positive:
             continue
         trial = [*chosen, names.index(name)]
-        if null and sp.Matrix.hstack(*null).extract(trial, range(len(null))).rank() == len(trial):
+        if null.rows and null.extract(list(range(null.rows)), trial).rank() == len(trial):
             chosen = trial
     reduced = list(polynomials)
     for at in chosen:

@@ -94,7 +94,9 @@ def _power(base: Fraction, exponent: Fraction) -> Fraction:
     return base**exponent.numerator
 
 
-def precise(expression: sp.Expr, point: Mapping[sp.Symbol, Any], digits: int = DIGITS) -> mpmath.mpf:
+def precise(
+    expression: sp.Expr, point: Mapping[sp.Symbol, Any], digits: int = DIGITS
+) -> mpmath.mpf:
     """Return the value of an expression to many digits.
 
     Parameters
@@ -206,7 +208,9 @@ def _arrays(e: sp.Expr, columns: Mapping[sp.Symbol, np.ndarray]) -> Any:
         return _plain(e)
     if e.is_Pow and e.exp.is_number:
         base = _arrays(e.base, columns)
-        return base ** int(e.exp) if e.exp.is_Integer and e.exp > 0 else np.power(base, float(e.exp))
+        return (
+            base ** int(e.exp) if e.exp.is_Integer and e.exp > 0 else np.power(base, float(e.exp))
+        )
     values = [_arrays(a, columns) for a in e.args]
     if e.is_Add:
         return sum(values)

@@ -17,13 +17,16 @@ import numpy as np
 import sympy as sp
 from sympy.polys.rings import PolyElement, PolyRing
 
+from catapult_theory.rigor.claim_size import Size
 from catapult_theory.rigor.quotient import factors_of, is_small
 from catapult_theory.rigor.real_roots import decided_on_line
 
-STEPS = 1500
+STEPS = 300
+WORK = 1500
 _DEPTH = 7
 _SAMPLES = 600
 _BOUNDS = 5
+_SUBSTITUTED = 600
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,16 @@ def coefficients(polynomial: PolyElement, at: int) -> list[PolyElement]:
 
 
 @dataclass
+class Budget:
+    """Work that is left for all proofs of one claim, in units of a small step.
+
+    Counted instead of timed, so that a verdict is the same on every machine.
+    """
+
+    left: int = WORK
+
+
+@dataclass
 class Prover:
     """A search for a proof, with a budget of steps.
 
@@ -79,11 +92,14 @@ class Prover:
         Radicals t of the ring and what t^2 equals.
     facts : frozenset of PolyElement
         Primitive polynomials known to be nonnegative, used where they match and nowhere else.
+    budget : Budget
+        Shared by all proofs of one claim.
     """
 
     ring: PolyRing
     squares: dict[int, PolyElement] = field(default_factory=dict)
     facts: frozenset[PolyElement] = frozenset()
+    budget: Budget = field(default_factory=Budget)
     steps: int = STEPS
     _memo: dict[Any, str | None] = field(default_factory=dict)
     _points: dict[Region, np.ndarray] = field(default_factory=dict)
@@ -114,8 +130,9 @@ class Prover:
         return self._memo[key]
 
     def _search(self, goal: PolyElement, strict: bool, region: Region, depth: int) -> str | None:
-        self.steps -= 1
-        if self.steps < 0 or depth > _DEPTH:
+        cost = 1 + len(goal) * _degree(goal) // 30
+        self.steps, self.budget.left = self.steps - cost, self.budget.left - cost
+        if self.steps < 0 or self.budget.left < 0 or depth > _DEPTH:
             return None
         if simple := self._by_terms(goal, strict, region) or _among(goal, strict, region):
             return simple
@@ -146,24 +163,27 @@ class Prover:
             positive |= all(signs.get(i, False) for i, e in enumerate(exponents) if e)
         return "nonnegative terms" if positive or not strict else None
 
-    def _by_factors(self, goal: PolyElement, strict: bool, region: Region, depth: int) -> str | None:
+    def _by_factors(
+        self, goal: PolyElement, strict: bool, region: Region, depth: int
+    ) -> str | None:
         content, factors = factors_of(goal)
         sign, reasons = (1 if content > 0 else -1), []
         for factor, power in factors:
-            shown = str(factor.as_expr())
             if power % 2 == 0:
                 if strict and not self._nonzero(factor, region, depth):
                     return None
-                reasons.append(f"({shown})**{power} >= 0")
+                reasons.append((factor, f"**{power} >= 0"))
                 continue
             if reason := self.prove(factor, strict, region, depth + 1):
-                reasons.append(f"{shown} {'>' if strict else '>='} 0 ({reason})")
+                reasons.append((factor, f" {'>' if strict else '>='} 0 ({reason})"))
             elif reason := self.prove(-factor, strict, region, depth + 1):
                 sign = -sign
-                reasons.append(f"{shown} {'<' if strict else '<='} 0 ({reason})")
+                reasons.append((factor, f" {'<' if strict else '<='} 0 ({reason})"))
             else:
                 return None
-        return "factors: " + "; ".join(reasons) if sign > 0 else None
+        if sign < 0:
+            return None
+        return "factors: " + "; ".join(_worded(factor, how) for factor, how in reasons)
 
     def _nonzero(self, factor: PolyElement, region: Region, depth: int) -> bool:
         if any(k.strict and not k.polynomial.rem(factor) for k in region):
@@ -190,6 +210,8 @@ class Prover:
         parts = coefficients(goal, at)
         if at in self.squares and len(parts) == 2:
             yield self._radical(parts, strict, region, at, depth)
+        lower = [b for b in lower if _is_affordable(parts, b)]
+        upper = [b for b in upper if _is_affordable(parts, b)]
         even = not any(parts[1::2])
         if even and len(parts) > 1:
             yield self._even(parts[::2], strict, rest, lower, upper, depth, name)
@@ -232,7 +254,8 @@ class Prover:
 
     def _stripped(self, known: Known, region: Region) -> Known:
         polynomial = known.polynomial
-        if not is_small(polynomial):
+        self.budget.left -= 1 + len(polynomial) * _degree(polynomial) // 30
+        if not is_small(polynomial) or self.budget.left < 0:
             return known
         _, factors = factors_of(polynomial)
         for factor, power in factors:
@@ -309,7 +332,9 @@ class Prover:
     ) -> str | None:
         constant, linear, lead = parts
         gap = 4 * lead * constant - linear**2
-        if not (self._all([lead, constant], rest, depth) and self.prove(gap, strict, rest, depth + 1)):
+        if not (
+            self._all([lead, constant], rest, depth) and self.prove(gap, strict, rest, depth + 1)
+        ):
             return None
         return f"a quadratic in {name} without a change of sign"
 
@@ -349,6 +374,11 @@ class Prover:
         return bool((values(goal, points) < floor).any())
 
 
+def _worded(factor: PolyElement, how: str) -> str:
+    text = str(factor.as_expr())
+    return f"({text}){how}" if how.startswith("**") and len(factor) > 1 else f"{text}{how}"
+
+
 def _among(goal: PolyElement, strict: bool, region: Region) -> str | None:
     for known in region:
         if known.polynomial == goal and (known.strict or not strict):
@@ -378,9 +408,19 @@ def _power(polynomial: PolyElement, exponent: int) -> PolyElement:
 
 
 def _mirror(polynomial: PolyElement, at: int) -> PolyElement:
-    return polynomial.ring.from_dict(
-        {e: (-c if e[at] % 2 else c) for e, c in polynomial.terms()}
-    )
+    return polynomial.ring.from_dict({e: (-c if e[at] % 2 else c) for e, c in polynomial.terms()})
+
+
+def _is_affordable(parts: Sequence[PolyElement], bound: Bound) -> bool:
+    """Return whether a bound can be put in for a symbol without growing a goal too far."""
+    degree = len(parts) - 1
+    own = Size(max(len(bound.top), len(bound.bottom)), _degree(bound.top))
+    size = own.power(degree)
+    return size.terms * max(len(p) for p in parts) <= _SUBSTITUTED
+
+
+def _degree(polynomial: PolyElement) -> int:
+    return max((sum(m) for m in polynomial.monoms()), default=0)
 
 
 def _shifted(parts: Sequence[PolyElement], bound: Bound, sign: int) -> list[PolyElement]:
@@ -391,7 +431,9 @@ def _shifted(parts: Sequence[PolyElement], bound: Bound, sign: int) -> list[Poly
     for i, part in enumerate(parts):
         for j in range(i + 1):
             weight = math.comb(i, j) * sign**j
-            out[j] += part * _power(bound.top, i - j) * _power(bound.bottom, degree - i + j) * weight
+            out[j] += (
+                part * _power(bound.top, i - j) * _power(bound.bottom, degree - i + j) * weight
+            )
     return out
 
 
@@ -446,4 +488,4 @@ def _sample(region: Region, count: int) -> np.ndarray:
     with np.errstate(all="ignore"):
         for known in region:
             inside &= values(known.polynomial, points) > 0
-    return points[:, inside]
+    return np.asarray(points[:, inside])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import sympy as sp
@@ -16,6 +16,7 @@ import sympy as sp
 from catapult_theory.errors import ClaimError
 from catapult_theory.rigor.claim_tree import Relation
 from catapult_theory.rigor.generators import Generators, ring_of
+from catapult_theory.rigor.positivity import Budget
 from catapult_theory.rigor.quotient import convert, factors_of
 from catapult_theory.rigor.vocabulary import Vocabulary
 from catapult_theory.symbolic.symbols import Inner
@@ -90,11 +91,14 @@ class Facts:
     hypotheses : tuple of (text, relations)
     used : frozenset of symbols
         The state variables and parameters that the claim speaks of.
+    budget : Budget
+        Work that proofs from these facts may still spend.
     """
 
     vocabulary: Vocabulary
     hypotheses: tuple[tuple[str, tuple[Relation, ...]], ...] = ()
     used: frozenset[sp.Symbol] = frozenset()
+    budget: Budget = field(default_factory=Budget, compare=False)
 
     @cached_property
     def constraints(self) -> tuple[Constraint, ...]:
@@ -155,7 +159,9 @@ def gram_minors(vocabulary: Vocabulary) -> list[sp.Expr]:
     if len(solved) != 1 or len(solved[0]) != len(inner):
         return []
     entries = {pair: solved[0][names[pair]] for pair in inner}
-    matrix = sp.Matrix(len(vectors), len(vectors), lambda i, j: entries[Inner(vectors[i], vectors[j])])
+    matrix = sp.Matrix(
+        len(vectors), len(vectors), lambda i, j: entries[Inner(vectors[i], vectors[j])]
+    )
     rows = range(len(vectors))
     minors = [
         matrix.extract(list(k), list(k)).det()
@@ -176,9 +182,7 @@ def _solve_one(branch: Branch) -> list[Branch]:
     return [branch]
 
 
-def _with(
-    branch: Branch, rest: Sequence[Constraint], case: Mapping[sp.Symbol, sp.Expr]
-) -> Branch:
+def _with(branch: Branch, rest: Sequence[Constraint], case: Mapping[sp.Symbol, sp.Expr]) -> Branch:
     table = dict(case)
     solved = {s: e.xreplace(table) for s, e in branch.solved.items()} | table
     return Branch(solved, tuple(c.at(table) for c in rest))

@@ -148,7 +148,9 @@ def read_hypotheses(where: Any, vocabulary: Vocabulary) -> tuple[Claim, ...]:
     elif isinstance(where, str):
         found = _from_text(where, vocabulary)
     elif isinstance(where, Sequence):
-        found = [h for part in where[: MOST_HYPOTHESES + 1] for h in read_hypotheses(part, vocabulary)]
+        found = [
+            h for part in where[: MOST_HYPOTHESES + 1] for h in read_hypotheses(part, vocabulary)
+        ]
     else:
         raise ClaimError(f"hypotheses are a text or a list of texts, not {type(where).__name__}")
     if len(found) > MOST_HYPOTHESES:
@@ -229,7 +231,11 @@ def read_scaling(scaling: Any, vocabulary: Vocabulary) -> Scaling:
     if scaling is None:
         return Scaling(start)
     if isinstance(scaling, str):
-        pairs = [_scale(part, vocabulary) for part in re.split(r"[,;]", checked_text(scaling)) if part.strip()]
+        pairs = [
+            _scale(part, vocabulary)
+            for part in re.split(r"[,;]", checked_text(scaling))
+            if part.strip()
+        ]
     elif isinstance(scaling, Mapping):
         pairs = [(str(getattr(k, "name", k)), _exponent(v)) for k, v in scaling.items()]
     else:
@@ -237,7 +243,9 @@ def read_scaling(scaling: Any, vocabulary: Vocabulary) -> Scaling:
     for name, exponent in pairs:
         symbol = vocabulary.base.get(vocabulary.canonical(name, 1))
         if symbol is None or symbol == width:
-            raise ClaimError(f"scaling is for state variables and parameters other than n, not {name}")
+            raise ClaimError(
+                f"scaling is for state variables and parameters other than n, not {name}"
+            )
         start[symbol] = exponent
     return Scaling(start)
 
@@ -261,7 +269,11 @@ def _exponent(value: Any) -> Fraction:
     if not exact and not isinstance(value, float):
         raise ClaimError(f"an exponent of n is a number, not {value!r}")
     try:
-        exponent = Fraction(int(value.p), int(value.q)) if isinstance(value, sp.Rational) else Fraction(value)
+        exponent = (
+            Fraction(int(value.p), int(value.q))
+            if isinstance(value, sp.Rational)
+            else Fraction(value)
+        )
     except (ValueError, OverflowError) as cause:
         raise ClaimError(f"an exponent of n must be finite, got {value!r}") from cause
     exponent = exponent.limit_denominator(12)
@@ -270,4 +282,12 @@ def _exponent(value: Any) -> Fraction:
     return exponent
 
 
-__all__ = ["Claim", "Relation", "Scaling", "is_latex", "read_claim", "read_hypotheses", "read_scaling"]
+__all__ = [
+    "Claim",
+    "Relation",
+    "Scaling",
+    "is_latex",
+    "read_claim",
+    "read_hypotheses",
+    "read_scaling",
+]

@@ -8,6 +8,7 @@ polynomial vanishes in them.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import sympy as sp
 
@@ -56,7 +57,9 @@ def decided_on_line(
 
 
 def _admitted(signs: Sequence[int], constraints: Sequence[tuple[sp.Poly, bool]]) -> bool:
-    return all(s > 0 or (s == 0 and not strict) for s, (_, strict) in zip(signs, constraints, strict=True))
+    return all(
+        s > 0 or (s == 0 and not strict) for s, (_, strict) in zip(signs, constraints, strict=True)
+    )
 
 
 def _irreducible(polynomials: Sequence[sp.Poly]) -> list[sp.Poly]:
@@ -97,7 +100,7 @@ def _between(roots: Sequence[tuple[sp.Poly, tuple[sp.Rational, sp.Rational]]]) -
     if not roots:
         return [sp.S.Zero]
     ends = [interval for _, interval in roots]
-    inner = [(a[1] + b[0]) / 2 for a, b in zip(ends[:-1], ends[1:], strict=True)]
+    inner = [(a[1] + b[0]) / 2 for a, b in pairwise(ends)]
     return [ends[0][0] - 1, *inner, ends[-1][1] + 1]
 
 

@@ -22,6 +22,7 @@ from catapult_theory.symbolic.symbols import Inner
 
 GRIDS = (1_500, 20_000)
 RANDOM = 6_000
+VECTORS = 600
 _SEED = 20_030_202
 
 # Small numbers first: the first violation found is the easiest to check by hand. Widths are
@@ -82,7 +83,7 @@ class States:
     def batches(self) -> Iterator[list[Point]]:
         """Yield points, the simplest first: grids, random draws, points near bounds."""
         if self.from_vectors:
-            yield from (self._vectors(np.random.default_rng((_SEED, k)), 1500) for k in range(2))
+            yield from (self._vectors(np.random.default_rng((_SEED, k)), VECTORS) for k in range(2))
             return
         for size in GRIDS:
             yield list(self._grid(size))
@@ -116,13 +117,15 @@ class States:
 
     def _random(self, random: np.random.Generator, count: int) -> list[Point]:
         """Draw rational numbers over several scales; outputs also as parts of their bound."""
-        columns = [[_draw(s, random) for _ in range(count)] for s in self.symbols]
+        columns = [_draw(s, random, count) for s in self.symbols]
         points = [dict(zip(self.symbols, row, strict=True)) for row in zip(*columns, strict=True)]
         names = {s.name: s for s in self.symbols}
         if {"f", "lam", "n"} <= set(names):
             f, lam, n = names["f"], names["lam"], names["n"]
             for point in points:
-                part = Fraction(int(random.integers(-8, 9)), 8 * 10 ** int(random.choice([0, 0, 1, 3])))
+                part = Fraction(
+                    int(random.integers(-8, 9)), 8 * 10 ** int(random.choice([0, 0, 1, 3]))
+                )
                 root = _square_root(point[n])
                 if root is not None:
                     point[f] = part * root * point[lam] / 2
@@ -134,24 +137,28 @@ class States:
         atoms = sorted({s for e in gram.values() for i in e.atoms(Inner) for s in i.args}, key=str)
         inner = sorted(set().union(*(e.atoms(Inner) for e in gram.values())), key=str)
         stand_in = {i: sp.Dummy(str(i), real=True) for i in inner}
+        images = {s: e.xreplace(stand_in) for s, e in gram.items()}
         points = []
-        for _ in range(count):
-            point = {s: _draw(s, random) for s in self.vocabulary.update_map.constants}
+        constants = self.vocabulary.update_map.constants
+        columns = [_draw(s, random, count) for s in constants]
+        for row in zip(*columns, strict=True):
+            point = dict(zip(constants, row, strict=True))
             width = next((int(v) for s, v in point.items() if s.name == "n"), 1)
             length = min(width, len(atoms))
             entries = random.integers(-4, 5, size=(len(atoms), length))
-            scale = Fraction(1, int(random.choice([1, 1, 2, 2, 4])))
-            vectors = {a: [int(x) * scale for x in row] for a, row in zip(atoms, entries, strict=True)}
-            # States with u = v and at rest are the boundary of the domain.
+            # Vectors u = v are the boundary of the domain.
             if random.integers(4) == 0:
-                vectors[atoms[-1]] = list(vectors[atoms[-2]])
+                entries[-1] = entries[-2]
+            products = entries @ entries.T
+            unit = Fraction(1, int(random.choice([1, 1, 4, 4, 16])))
+            where = {a: k for k, a in enumerate(atoms)}
             numbers = {
-                stand_in[i]: sum(a * b for a, b in zip(vectors[i.args[0]], vectors[i.args[1]], strict=True))
-                for i in inner
+                s: int(products[where[i.args[0]], where[i.args[1]]]) * unit
+                for i, s in stand_in.items()
             }
             try:
-                for s, e in gram.items():
-                    point[s] = exact(e.xreplace(stand_in), {**numbers, **point})
+                for s, e in images.items():
+                    point[s] = exact(e, {**numbers, **point})
             except (Irrational, Undefined):
                 continue
             points.append(point)
@@ -186,7 +193,7 @@ class States:
             if constraint.kind == "=":
                 keep &= abs(values) <= 1e-7
             else:
-                keep &= values >= -1e-9
+                keep &= values >= (1e-12 if constraint.kind == ">" else -1e-9)
         return keep
 
     def columns(self, points: Sequence[Point]) -> dict[sp.Symbol, np.ndarray]:
@@ -210,21 +217,22 @@ def _pool(symbol: sp.Symbol) -> tuple[str, ...]:
     return _NONNEGATIVE if symbol.is_nonnegative else _SIGNED
 
 
-def _draw(symbol: sp.Symbol, random: np.random.Generator) -> Fraction:
+def _draw(symbol: sp.Symbol, random: np.random.Generator, count: int) -> list[Fraction]:
+    """Draw small rational numbers over several scales, of the sign that a symbol has."""
     if symbol.name == "n":
-        return Fraction(int(random.choice([1, 1, 4, 4, 9, 16, 25, 100, 10_000, 1_000_000])))
+        widths = [1, 1, 4, 4, 9, 16, 25, 100, 10_000, 1_000_000]
+        return [Fraction(int(k)) for k in random.choice(widths, size=count)]
     if symbol.name == "beta":
-        return Fraction(int(random.integers(0, 10)), 10)
-    bottom = int(random.choice([1, 2, 3, 4, 5, 8, 10]))
-    top = int(np.ceil(bottom * np.exp(random.normal(loc=0.3, scale=1.3))))
-    value = Fraction(top, bottom)
-    if symbol.is_nonnegative:
-        return value
-    return value * int(random.choice([-1, 1]))
+        return [Fraction(int(k), 10) for k in random.integers(0, 10, size=count)]
+    bottoms = random.choice([1, 2, 3, 4, 5, 8, 10], size=count)
+    tops = np.ceil(bottoms * np.exp(random.normal(loc=0.3, scale=1.3, size=count)))
+    signs = 1 if symbol.is_nonnegative else random.choice([-1, 1], size=count)
+    return [Fraction(int(t), int(b)) for t, b in zip(signs * tops, bottoms, strict=True)]
 
 
 def _square_root(number: Fraction) -> Fraction | None:
+    symbol = sp.Symbol("x", positive=True)
     try:
-        return exact(sp.sqrt(sp.Symbol("n", positive=True)), {sp.Symbol("n", positive=True): number})
+        return exact(sp.sqrt(symbol), {symbol: number})
     except Irrational:
         return None

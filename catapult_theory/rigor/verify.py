@@ -7,7 +7,7 @@ equation that a counterexample refutes, whether it is right at leading order in 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
@@ -21,6 +21,7 @@ from catapult_theory.rigor.counterexample import Counterexample, Goal, can_be_me
 from catapult_theory.rigor.identities import Difference, relative_order, vanishes
 from catapult_theory.rigor.inequalities import certificate
 from catapult_theory.rigor.orders import leaves_domain, order_of
+from catapult_theory.rigor.positivity import Budget
 from catapult_theory.rigor.problem import Facts, margin
 from catapult_theory.rigor.reading import (
     Claim,
@@ -36,6 +37,9 @@ _UNDECIDED = (
     "no counterexample was found, and the exact methods tried (factoring, Bernstein "
     "coefficients, real roots, discriminants) do not decide it; an SMT solver (z3) is not "
     "used here"
+)
+_UNTOLD = (
+    "the difference could neither be brought to zero nor be told from zero at the states tried"
 )
 _UNMET = (
     "no state was found that meets the domain and the hypotheses, so that nothing is said by them"
@@ -135,6 +139,7 @@ class _Judge:
     claim: Claim
     hypotheses: tuple[Claim, ...]
     scaling: Scaling
+    budget: Budget = field(default_factory=Budget)
 
     def verdict(self) -> Verdict:
         found = [self._judge(relation) for relation in self.claim.relations]
@@ -165,15 +170,19 @@ class _Judge:
             (str(relation.left), relation.sign, str(relation.right)),
         )
         facts = self._facts(goal, self.hypotheses)
-        self._check_hypotheses(goal, facts)
+        met = not self.hypotheses or can_be_met(facts)
+        if not met:
+            self._refuse_contradictions(goal, facts)
         if relation.is_equation:
-            return self._equation(relation, goal, facts)
-        return self._inequality(goal, facts)
+            found = self._equation(relation, goal, facts)
+        else:
+            found = self._inequality(goal, facts)
+        if not met and found.status in ("holds-under-hypotheses", "not-checked"):
+            return _Found("not-checked", found.difference, found.hypotheses, hint=_UNMET)
+        return found
 
-    def _check_hypotheses(self, goal: Goal, facts: Facts) -> None:
+    def _refuse_contradictions(self, goal: Goal, facts: Facts) -> None:
         """Refuse hypotheses that are seen to contradict each other or the domain."""
-        if not self.hypotheses or can_be_met(facts):
-            return
         refuted = [h for h in self.hypotheses if self._is_refuted(h, goal)]
         if refuted or not facts.branches:
             names = ", ".join(h.text for h in refuted or self.hypotheses)
@@ -195,7 +204,7 @@ class _Judge:
 
     def _facts(self, goal: Goal, hypotheses: Sequence[Claim]) -> Facts:
         pairs = tuple((h.text, h.relations) for h in hypotheses)
-        return Facts(self.vocabulary, pairs, goal.symbols)
+        return Facts(self.vocabulary, pairs, goal.symbols, self.budget)
 
     def _needed(self, proof: Callable[[Facts], str | None], goal: Goal) -> tuple[Claim, ...]:
         """Return the hypotheses that a proof cannot do without, dropped one by one."""
@@ -220,8 +229,6 @@ class _Judge:
         needed = self._needed(proof, goal)
         if not needed:
             return _Found("holds", difference, certificate=reason)
-        if not can_be_met(facts):
-            return _Found("not-checked", difference, hint=_UNMET)
         return _Found(
             "holds-under-hypotheses", difference, tuple(h.text for h in needed), certificate=reason
         )
@@ -229,7 +236,8 @@ class _Judge:
     # Equations
 
     def _equation(self, relation: Relation, goal: Goal, facts: Facts) -> _Found:
-        claimed = goal.margin if _is_primed(relation.right) and not _is_primed(relation.left) else -goal.margin
+        turned = _is_primed(relation.right) and not _is_primed(relation.left)
+        claimed = goal.margin if turned else -goal.margin
         plain = Difference.of(claimed)
         if plain.is_zero:
             return self._exact()
@@ -242,13 +250,13 @@ class _Judge:
         counterexample = search(goal, facts)
         texts = tuple(h.text for h in self.hypotheses)
         if counterexample is None:
-            return _Found("not-checked", shown, texts, hint=self._why_open(facts))
+            return _Found("not-checked", shown, texts, hint=_UNTOLD)
         exact = self._true_equation(relation)
         self._check_scaling(facts)
         orders = [relative_order(relation, facts, b, self.scaling) for b in facts.branches]
         if any(o is None for o in orders):
             hint = f"false at finite width; its order in 1/n could not be read off; {exact}"
-            return _Found("not-checked", shown, texts, counterexample, hint=hint.strip('; '))
+            return _Found("not-checked", shown, texts, counterexample, hint=hint.strip("; "))
         order = min(o for o in orders if o is not None)
         if order > 0:
             return self._asymptotic(relation, goal, shown, order, exact)
@@ -274,7 +282,9 @@ class _Judge:
         if self._claims_order(relation, goal, order):
             hint += ", but its own terms of that order are wrong"
         hint = "; ".join(filter(None, [hint, exact]))
-        return _Found("holds-asymptotically", shown, tuple(h.text for h in needed), order=order, hint=hint)
+        return _Found(
+            "holds-asymptotically", shown, tuple(h.text for h in needed), order=order, hint=hint
+        )
 
     def _claims_order(self, relation: Relation, goal: Goal, order: Fraction) -> bool:
         """Return whether the claimed side has terms of the order of the error."""
@@ -308,14 +318,6 @@ class _Judge:
                     return f"it is right for {name} = 0;"
         return ""
 
-    def _why_open(self, facts: Facts) -> str:
-        if not can_be_met(facts):
-            return _UNMET
-        return (
-            "the difference could neither be brought to zero nor be told from zero at the "
-            "states tried"
-        )
-
     def _check_scaling(self, facts: Facts) -> None:
         """Refuse a scaling that leaves the domain as the width grows."""
         small = set(self.vocabulary.update_map.constants)
@@ -339,12 +341,13 @@ class _Judge:
         texts = tuple(h.text for h in self.hypotheses)
         if counterexample := search(goal, facts, effort=1):
             return self._false(goal, shown, texts, counterexample)
-        if proved := self._proved(lambda f: certificate(goal.margin, strict, f), goal, facts, shown):
+        if proved := self._proved(
+            lambda f: certificate(goal.margin, strict, f), goal, facts, shown
+        ):
             return proved
         if counterexample := search(goal, facts):
             return self._false(goal, shown, texts, counterexample)
-        hint = _UNDECIDED if can_be_met(facts) else self._why_open(facts)
-        return _Found("not-checked", shown, texts, hint=hint)
+        return _Found("not-checked", shown, texts, hint=_UNDECIDED)
 
     def _false(
         self, goal: Goal, shown: sp.Expr, texts: tuple[str, ...], counterexample: Counterexample
@@ -355,8 +358,12 @@ class _Judge:
 
 
 _RANK = {
-    "holds": 0, "holds-asymptotically": 1, "holds-under-hypotheses": 2, "not-checked": 3, "fails": 4,
-}  # fmt: skip
+    "holds": 0,
+    "holds-asymptotically": 1,
+    "holds-under-hypotheses": 2,
+    "not-checked": 3,
+    "fails": 4,
+}
 
 
 def _is_primed(side: sp.Expr) -> bool:

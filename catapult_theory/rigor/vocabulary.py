@@ -24,7 +24,7 @@ ALIASES: Mapping[str, str] = MappingProxyType(
     {
         "lambda": "lam", "λ": "lam", "Theta": "lam", "Θ": "lam", "ntk": "lam", "NTK": "lam",
         "η": "eta", "β": "beta", "ω": "omega", "κ": "kappa", "Δ": "Delta", "∆": "Delta",
-        "L": "loss", "ℓ": "loss", "ftilde": "g", "f_tilde": "g",
+        "L": "loss", "ℓ": "loss", "ftilde": "g", "f_tilde": "g",  # noqa: RUF001
     }
 )  # fmt: skip
 
