@@ -85,7 +85,7 @@ _PLACES = {name: (home, name) for home, names in _HOMES.items() for name in name
 _PLACES["load_data"] = ("networks.datasets", "load")
 _MODULES = {name: f"symbolic.{name}" for name in ("losses", "models", "optimizers")}
 
-__all__ = [  # noqa: PLE0604 - computed from the table of homes
+__all__ = [
     *_PLACES,
     *_MODULES,
 ]

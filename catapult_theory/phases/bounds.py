@@ -8,7 +8,6 @@ its map. Where no line is found the bound is open, and can be measured.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,7 +17,7 @@ import sympy as sp
 from catapult_theory.errors import InputError
 from catapult_theory.phases.edge import EdgeFinding, edge_of, obeys_edge_theorem
 from catapult_theory.phases.measure import first_edge
-from catapult_theory.symbolic.symbols import STANDARD, eta, f, lam, symbol
+from catapult_theory.symbolic.symbols import eta, f, lam
 from catapult_theory.symbolic.update_map import UpdateMap
 
 EDGE_THEOREM = 'theory, section 5, "edge"'
@@ -225,7 +224,7 @@ def _measured(update_map: UpdateMap, bounds: PhaseBounds, values: dict[str, Any]
 
 
 def _scalar_bounds(update_map: UpdateMap) -> PhaseBounds:
-    threshold, decay = _threshold(update_map)
+    threshold, decay = update_map.threshold, update_map.decay
     loss, kernel = update_map.observables["loss"], update_map.observables["lam"]
     curvature = kernel * _second_derivative(update_map, loss) + decay
     crit = Bound(
@@ -251,7 +250,7 @@ def _edge_bound(update_map: UpdateMap, finding: EdgeFinding | None) -> Bound:
     if finding is None:
         return Bound(
             "eta_max", None, "open", "",
-            note="no invariant line was found; the edge may depend on the starting phases",
+            note="no closed form is known; the edge may depend on the starting phases",
         )  # fmt: skip
     if obeys_edge_theorem(update_map):
         return Bound(
@@ -268,7 +267,7 @@ def _stable(update_map: UpdateMap, threshold: sp.Expr) -> Bound:
     if not {f, lam} <= set(update_map.variables):
         return Bound("eta_stable", None, "open", "")
     minimum = _minimum(update_map)
-    decays = _threshold(update_map)[1] != 0
+    decays = update_map.decay != 0
     if decays and minimum != 0:
         note = "with weight decay the loss is not zero where training ends"
         return Bound("eta_stable", None, "open", "", note=note)
@@ -293,37 +292,8 @@ def _minimum(update_map: UpdateMap) -> sp.Expr | None:
     return sp.solve(slope, f)[0]
 
 
-def _threshold(update_map: UpdateMap) -> tuple[sp.Expr, sp.Expr]:
-    """Return the threshold on eta * curvature and the weight decay in the curvature."""
-    seen = update_map.observables
-    if "stability_margin" in seen and "sharpness" in seen:
-        threshold = sp.simplify(sp.expand(seen["stability_margin"] + eta * seen["sharpness"]))
-        decay = seen["sharpness"].as_independent(*update_map.variables, as_Add=True)[0]
-        return threshold, decay
-    return _threshold_by_name(update_map.optimizer)
-
-
-def _threshold_by_name(optimizer: str) -> tuple[sp.Expr, sp.Expr]:
-    """Return threshold and decay of an optimizer from its printed name, gd or heavy_ball."""
-    decay_text = re.search(r"weight_decay=([\w./]+)", optimizer)
-    decay = _number_or_symbol(decay_text.group(1)) if decay_text else sp.S.Zero
-    if optimizer.startswith("gd"):
-        return sp.Integer(2), decay
-    if optimizer.startswith("heavy_ball"):
-        first = re.match(r"heavy_ball\(([\w./]+)[,)]", optimizer)
-        return 2 * (1 + (_number_or_symbol(first.group(1)) if first else STANDARD["beta"])), decay
-    raise InputError(f"no stability threshold is known for the optimizer {optimizer!r}")
-
-
-def _number_or_symbol(text: str) -> sp.Expr:
-    try:
-        return sp.Rational(text)
-    except (TypeError, ValueError):
-        return symbol(text)
-
-
 def _matrix_bounds(update_map: UpdateMap) -> PhaseBounds:
-    threshold, decay = _threshold_by_name(update_map.optimizer)
+    threshold, decay = update_map.threshold, update_map.decay
     squared = update_map.loss == "squared"
     top = lam if squared else sp.Symbol("ggn", positive=True)
     what = "lam" if squared else "ggn, the top eigenvalue of the Gauss-Newton matrix"

@@ -1,0 +1,1 @@
+"""Symbols, models, losses, optimizers, and the closure engine that derives update maps."""

@@ -61,7 +61,7 @@ def derive(
     --------
     >>> import catapult_theory as ct
     >>> print(ct.derive(ct.models.uv()))
-    f' = f*(1 - eta*lam + eta**2*f**2/n)
+    f' = f*(eta**2*f**2/n - eta*lam + 1)
     lam' = eta*f**2*(eta*lam - 4)/n + lam
     exact at every width n
     """
@@ -282,6 +282,8 @@ class _Derivation:
             gram={s: self._readable(e) for s, e in definitions.items()},
             frame=Frame(self.gram.names, (1,) * len(self.gram.names), self.trained),
             steps=tuple(self.steps),
+            threshold=self.rule.full_threshold(),
+            decay=self.rule.decay,
         )
 
     def _constants(self, expressions: Iterable[sp.Expr]) -> tuple[sp.Symbol, ...]:

@@ -76,8 +76,8 @@ def oriented(expression: sp.Expr) -> sp.Expr:
     Examples
     --------
     >>> f, y = sp.symbols("f y")
-    >>> oriented(3 * (y - f) * (f - 1))
-    3*(1 - f)*(f - y)
+    >>> oriented(3 * f * (y - f))
+    -3*f*(f - y)
     """
     sign, parts = sp.S.One, []
     for part in sp.Mul.make_args(expression):
@@ -109,8 +109,8 @@ def tidy(expression: sp.Expr) -> sp.Expr:
     Examples
     --------
     >>> x = sp.Symbol("x")
-    >>> tidy(x**2 - 2 * x + 1)
-    (x - 1)**2
+    >>> tidy(x**2 + 2 * x + 1)
+    (x + 1)**2
     """
     expression = sp.sympify(expression)
     if not readable(expression):

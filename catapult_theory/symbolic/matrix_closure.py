@@ -217,6 +217,8 @@ class _MatrixDerivation:
             ),
             data=(self.X, self.Y),
             steps=steps,
+            threshold=self.rule.full_threshold(),
+            decay=self.rule.decay,
         )
         return shell if self.model.observables else _gathered(shell, self.gram)
 

@@ -82,6 +82,20 @@ class Optimizer:
             sp.BlockMatrix([[sp.ImmutableMatrix(b) for b in r] for r in rows])
         )
 
+    def full_threshold(self) -> sp.Expr:
+        """Return the bound on eta times the full curvature, weight decay included.
+
+        Returns
+        -------
+        sympy.Expr
+
+        Examples
+        --------
+        >>> gd(weight_decay=True).full_threshold()
+        2
+        """
+        return sp.expand(self.stability_threshold() + eta * self.decay)
+
     def stability_threshold(self) -> sp.Expr:
         """Return the bound on eta * curvature below which a minimum is linearly stable.
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import namedtuple
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
@@ -31,7 +31,7 @@ class Step:
     equations: tuple[tuple[Any, Any], ...] = ()
 
     def __str__(self) -> str:
-        lines = [f"    {left} = {right}" for left, right in self.equations]
+        lines = [f"    {left} = {show(right)}" for left, right in self.equations]
         return "\n".join([self.text, *lines])
 
     def latex(self) -> str:
@@ -114,6 +114,9 @@ class UpdateMap:
     frame : Frame
     data : tuple of MatrixSymbol
         (X, Y) for matrix maps, () for scalar ones.
+    threshold, decay : sympy.Expr
+        A minimum is linearly stable where eta times the Hessian's top eigenvalue, which
+        includes the weight decay, is below the threshold.
     """
 
     model: str
@@ -131,6 +134,8 @@ class UpdateMap:
     definitions: Mapping[Any, Any] = field(default_factory=dict)
     data: tuple[Any, ...] = ()
     steps: tuple[Step, ...] = ()
+    threshold: Any = field(default_factory=lambda: sp.Integer(2))
+    decay: Any = sp.S.Zero
 
     def __post_init__(self) -> None:
         for name in ("updates", "observables", "carried", "gram", "definitions"):
@@ -214,6 +219,8 @@ class UpdateMap:
             definitions={s: plain(e) for s, e in self.definitions.items()},
             gram={s: plain(e) for s, e in self.gram.items()},
             domain=tuple(plain(r) for r in self.domain),
+            threshold=plain(self.threshold),
+            decay=plain(self.decay),
             steps=(
                 *self.steps,
                 Step(f"With {said}:", tuple((prime(s), e) for s, e in new.items())),
@@ -275,7 +282,7 @@ class UpdateMap:
         Examples
         --------
         >>> import catapult_theory as ct
-        >>> ct.derive(ct.models.uv()).jacobian().subs("f", 0)
+        >>> ct.derive(ct.models.uv()).jacobian().subs(ct.symbol("f"), 0)
         Matrix([
         [-eta*lam + 1, 0],
         [           0, 1]])
@@ -455,6 +462,8 @@ class UpdateMap:
             "constants": serialize.dump(self.constants),
             "data": serialize.dump(self.data),
             "domain": serialize.dump(self.domain),
+            "threshold": serialize.dump(self.threshold),
+            "decay": serialize.dump(self.decay),
             "observables": {k: serialize.dump(e) for k, e in self.observables.items()},
             "steps": [[s.text, serialize.dump(s.equations)] for s in self.steps],
         }
@@ -505,6 +514,8 @@ def _from_tree(tree: Mapping[str, Any]) -> UpdateMap:
         constants=load(tree["constants"]),
         data=load(tree["data"]),
         domain=load(tree["domain"]),
+        threshold=load(tree["threshold"]),
+        decay=load(tree["decay"]),
         observables={k: load(e) for k, e in tree["observables"].items()},
         steps=tuple(Step(text, load(equations)) for text, equations in tree["steps"]),
         **{k: dict(load(tree[k])) for k in ("updates", "carried", "definitions", "gram")},
@@ -528,14 +539,31 @@ def prime(symbol: Any) -> Any:
 
 
 def show(expression: Any) -> str:
-    """Return the expression as plain text."""
+    """Return the expression as plain text, sums of matrices in the order of a textbook."""
+    if isinstance(expression, sp.MatAdd):
+        return _joined(expression, str)
     return str(expression)
+
+
+def _joined(total: Any, write: Callable[[Any], str]) -> str:
+    """Write a sum of matrices: positive terms and short ones first."""
+    signed = []
+    for term in total.args:
+        coefficient, _ = term.as_coeff_mmul()
+        negative = bool(sp.sympify(coefficient).could_extract_minus_sign())
+        size = len(term.args) if isinstance(term, sp.MatMul) else 0
+        signed.append((size, negative, write(-term if negative else term)))
+    (_, negative, text), *rest = sorted(signed, key=lambda item: (item[0] > 0, item[0], item[1]))
+    text = f"-{text}" if negative else text
+    return text + "".join(f" {'-' if minus else '+'} {other}" for _, minus, other in rest)
 
 
 def tex(expression: Any) -> str:
     """Return the expression as LaTeX in the notation of THEORY section 1."""
     if isinstance(expression, str):
         return expression
+    if isinstance(expression, sp.MatAdd):
+        return _joined(expression, tex)
     table = {}
     for s in getattr(expression, "free_symbols", ()):
         base, primes = s.name.rstrip("'"), len(s.name) - len(s.name.rstrip("'"))
