@@ -1,0 +1,1 @@
+"""Benchmarks: one question each, printed with machine, versions, medians and ratios."""
