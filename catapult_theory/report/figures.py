@@ -213,7 +213,7 @@ def exactness(dataset: xr.Dataset) -> Figure:
             np.maximum(dataset.error, FLOOR), rows, "o", color=COLOURS["theory"], label="theory"
         )
         axes.plot(
-            np.maximum(dataset.control, floor),
+            np.maximum(dataset.control, FLOOR),
             rows,
             "x",
             color=COLOURS["catapult"],

@@ -56,8 +56,8 @@ class Section:
     Parameters
     ----------
     title, text : str
-    equations : tuple of str
-        LaTeX, shown as MathML.
+    equations : tuple of (name, LaTeX)
+        Shown as MathML below their names.
     figures : tuple of (name, caption)
         Names of files in the folder of figures, without suffix.
     tables : tuple of Table
@@ -69,7 +69,7 @@ class Section:
 
     title: str
     text: str = ""
-    equations: tuple[str, ...] = ()
+    equations: tuple[tuple[str, str], ...] = ()
     figures: tuple[tuple[str, str], ...] = ()
     tables: tuple[Table, ...] = ()
     listings: tuple[tuple[str, str], ...] = ()

@@ -1,11 +1,14 @@
-"""The stages of the main job: each computes, saves its data and figures, and returns a section."""
+"""Stages of the report about the theory alone: equations, kernels, phases, claims, derivations.
+
+Each computes, saves what it made, and returns a section of the page.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -13,7 +16,6 @@ import xarray as xr
 from catapult_theory.codegen.grid import grid
 from catapult_theory.codegen.kernel import compile as compile_map
 from catapult_theory.codegen.run import run, trajectory
-from catapult_theory.networks.datasets import digits
 from catapult_theory.phases.bounds import phase_bounds
 from catapult_theory.phases.classification import classify
 from catapult_theory.phases.final_curvature import final_curvature_band
@@ -26,13 +28,12 @@ from catapult_theory.rigor.verify import verify
 from catapult_theory.symbolic import models
 from catapult_theory.symbolic.closure import derive
 from catapult_theory.symbolic.update_map import UpdateMap
-from catapult_theory.validation.boundary import digits_boundary
-from catapult_theory.validation.exactness import exactness
-from catapult_theory.validation.width_scaling import width_scaling
 
 Progress = Callable[[int, int], None]
 
 DERIVATIONS = Path(__file__).parents[2] / "derivations"
+# The order of reading; scripts that are not named follow in the order of their names.
+FIRST = ("closure_theorem", "uv_model", "labelled_uv_model", "linear_network")
 START = {"f": 1.0, "lam": 2.0}
 CLAIMS = (
     ("lambda' = lambda + eta*f**2/n*(eta*lambda - 4)", "uv", None),
@@ -77,9 +78,10 @@ def derivation_stage(settings: Settings, progress: Progress) -> Section:
         "In dimensionless groups, which the engine finds from the scaling symmetries, the "
         "uv-model has no parameter left.",
         equations=(
-            *(m.latex() for m in (uv, found["uv-model with a label"])),
-            uv.dimensionless().latex(),
-            found["two-layer linear network"].latex(),
+            ("The uv-model:", uv.latex()),
+            ("The same in its dimensionless groups:", uv.dimensionless().latex()),
+            ("With a label y:", found["uv-model with a label"].latex()),
+            ("The two-layer linear network:", found["two-layer linear network"].latex()),
         ),
         listings=tuple(listings),
     )
@@ -117,7 +119,7 @@ def phase_stage(settings: Settings, progress: Progress) -> Section:
     progress(2, 3)
     final = _final_curvature(uv, settings)
     final.to_netcdf(settings.data / "final_curvature.nc", engine="h5netcdf")
-    count = 10 if settings.quick else 32
+    count = 20 if settings.quick else 64
     samples = 64 if settings.quick else 256
     bands = [
         final_curvature_band(uv, float(a), samples=samples) for a in np.linspace(2.1, 3.95, count)
@@ -162,124 +164,19 @@ def claim_stage(settings: Settings, progress: Progress) -> Section:
     return Section("Claims", text, tables=(Table("Verdicts", columns, tuple(rows)),))
 
 
-def exactness_stage(settings: Settings, progress: Progress) -> Section:
-    """Hold the theory against networks trained by brute force."""
-    parity, classes = digits(samples=256), digits(samples=256, protocol="classes")
-    linear, ten = models.linear(inputs=64), models.linear(inputs=64, outputs=10)
-    cases: list[tuple[str, dict[str, Any]]] = [
-        ("uv, gd, ηλ₀ = 1.5", {"eta_lam0": 1.5}),
-        ("uv, gd, ηλ₀ = 3", {"eta_lam0": 3.0}),
-        ("uv, logistic, y = 1", {"model": models.uv(label=1), "loss": "logistic"}),
-        ("uv, heavy ball 0.9", {"optimizer": "heavy_ball", "beta": 0.9}),
-        ("digits k = 1, squared", {"model": linear, "data": parity, "eta_lam0": 1.5}),
-        ("digits k = 1, catapult", {"model": linear, "data": parity, "eta_lam0": 3.0}),
-        (
-            "digits k = 10, softmax",
-            {"model": ten, "data": classes, "loss": "softmax_cross_entropy", "eta_lam0": 1.5},
-        ),
-        (
-            "digits k = 10, weight decay",
-            {"model": ten, "data": classes, "optimizer": "weight_decay", "omega": 0.01},
-        ),
-    ]
-    cases = cases[:6] if settings.quick else cases
-    found = []
-    for i, (_, arguments) in enumerate(cases):
-        found.append(exactness(**{"n": 256, "seed": settings.seed, **arguments}))
-        progress(i + 1, len(cases))
-    names = [name for name, _ in cases]
-    dataset = xr.Dataset(
-        {
-            "error": ("case", [r.worst for r in found]),
-            "control": ("case", [r.worst_control for r in found]),
-            "tolerance": ("case", [r.tolerance for r in found]),
-        },
-        {"case": names},
-    )
-    dataset.to_netcdf(settings.data / "exactness.nc", engine="h5netcdf")
-    save(figures.exactness(dataset), settings.figures, "exactness")
-    rows = tuple(
-        (name, f"{r.worst:.1e}", f"{r.tolerance:.0e}", f"{r.worst_control:.1e}", _verdict(r.passed))
-        for name, r in zip(names, found, strict=True)
-    )
-    columns = ("network", "largest error", "tolerance", "wrong coefficient", "verdict")
-    return Section(
-        "Exactness against trained networks",
-        "The networks (width 256, 200 steps) are trained by code that shares no formula with the "
-        "theory. The control is the same map with one coefficient changed; it must fail.",
-        figures=(("exactness", "Largest error over all variables and steps"),),
-        tables=(Table("Theory against brute force", columns, rows),),
-    )
-
-
-def _verdict(passed: bool) -> str:
-    return "holds" if passed else "FAILS"
-
-
-def scaling_stage(settings: Settings, progress: Progress) -> Section:
-    """Measure how finite networks approach the infinite-width prediction."""
-    seeds = range(settings.seed, settings.seed + (8 if settings.quick else 32))
-    result = width_scaling(seeds=seeds)
-    progress(1, 1)
-    dataset = result.to_dataset()
-    dataset.to_netcdf(settings.data / "width_scaling.nc", engine="h5netcdf")
-    save(figures.scaling(dataset), settings.figures, "width_scaling")
-    return Section(
-        "Approach to infinite width",
-        str(result),
-        figures=(("width_scaling", "Deviation from the infinite-width prediction"),),
-    )
-
-
-def boundary_stage(settings: Settings, progress: Progress) -> Section:
-    """Locate the first diverging learning rate on handwritten digits."""
-    widths = (256, 10**6) if settings.quick else (256, 4096, 10**6, 10**10)
-    count = 4 if settings.quick else 20
-    result = digits_boundary(
-        widths=widths,
-        seeds=range(settings.seed, settings.seed + count),
-        steps=500 if settings.quick else 2000,
-        threads=settings.threads,
-        progress=progress,
-    )
-    dataset = result.to_dataset()
-    dataset.to_netcdf(settings.data / "digits_boundary.nc", engine="h5netcdf")
-    save(figures.boundary(dataset), settings.figures, "digits_boundary")
-    low, middle, high = dataset.boundary.quantile([0.25, 0.5, 0.75], "seed").values
-    rows = tuple(
-        (f"{w:,}", f"{m:.3f}", f"{a:.3f} to {b:.3f}")
-        for w, m, a, b in zip(widths, middle, low, high, strict=True)
-    )
-    return Section(
-        "The boundary on handwritten digits",
-        "The first diverging ηλ₀ of a two-layer linear network on 256 digits, by bisection of "
-        "exact runs from random starts. It is measured: ηλ₀ < 4 is not a theorem for several "
-        "samples.",
-        figures=(("digits_boundary", "First diverging ηλ₀ against the width"),),
-        tables=(Table("First diverging ηλ₀", ("width", "median", "quartiles"), rows),),
-    )
-
-
 def text_stage(settings: Settings, progress: Progress) -> Section:
-    """Run the derivation scripts and render them."""
-    scripts = sorted(DERIVATIONS.glob("*.py"))
+    """Run the derivation scripts, two at a time, and render them."""
+    scripts = sorted(DERIVATIONS.glob("*.py"), key=_reading_order)
     if not scripts:
         return Section("Derivations", "The derivation scripts are not part of this installation.")
     parts = []
-    for i, script in enumerate(scripts):
-        title, html = render(script)
-        parts.append(f"<details><summary>{title}</summary>{html}</details>")
-        progress(i + 1, len(scripts))
-    return Section("Derivations", "Run for this page.", html="\n".join(parts))
+    with ThreadPoolExecutor(max_workers=settings.threads or 2) as pool:
+        for i, (title, html) in enumerate(pool.map(render, scripts)):
+            parts.append(f"<details><summary>{title}</summary>{html}</details>")
+            progress(i + 1, len(scripts))
+    text = "Each is a script of the folder derivations/, run for this page; its checks passed."
+    return Section("Derivations", text, html="\n".join(parts))
 
 
-STAGES: tuple[tuple[str, Callable[[Settings, Progress], Section]], ...] = (
-    ("derive", derivation_stage),
-    ("compile", kernel_stage),
-    ("phases", phase_stage),
-    ("claims", claim_stage),
-    ("exactness", exactness_stage),
-    ("width scaling", scaling_stage),
-    ("digits boundary", boundary_stage),
-    ("derivations", text_stage),
-)
+def _reading_order(script: Path) -> tuple[int, str]:
+    return (FIRST.index(script.stem) if script.stem in FIRST else len(FIRST), script.stem)
