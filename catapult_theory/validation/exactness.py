@@ -146,9 +146,11 @@ def exactness(
     (True, True)
     """
     both = pair(model, data, optimizer, loss, **constants)
-    update_map = _whole_map(both)
+    update_map = both.update_map
+    if update_map is None:
+        raise NotClosed(both.model.name, "there is no update map to compare with brute force")
     start = both.raw_start(gaussian_start(seed).raw(both.own_shapes, n))
-    X = None if data is None else np.asarray(tuple(data)[0])
+    X = None if data is None else np.asarray(next(iter(data)))
     eta = float(eta_lam0 / top_eigenvalue(both.network, start, X))
     raw, compared = _brute_force(both, update_map, start, data, eta, steps)
     tame = n >= TAME_WIDTH and eta_lam0 <= TAME_RATE and compared == steps
@@ -221,13 +223,6 @@ def step_errors(
     }
 
 
-def _whole_map(both: Pairing) -> UpdateMap:
-    """Return the map with carried quantities in its state."""
-    if both.update_map is None:
-        raise NotClosed(both.model.name, "there is no update map to compare with brute force")
-    return both.update_map.with_observables(*(s.name for s in both.update_map.carried))
-
-
 @lru_cache(maxsize=32)
 def _kernel(update_map: UpdateMap) -> Any:
     return compile_kernel(update_map, "array")
@@ -236,7 +231,7 @@ def _kernel(update_map: UpdateMap) -> Any:
 def _brute_force(
     both: Pairing, update_map: UpdateMap, start: Any, data: Any, eta: float, steps: int
 ) -> tuple[Orbit, int]:
-    """Return the raw orbit as states, loss and lam, and how many steps are of a size to compare."""
+    """Return the raw orbit as states, loss and lam, and the number of steps to compare."""
     lam_every = LAM_EVERY if both.model.is_matrix else 1
     result = train_network(
         both.network, data, eta=eta, steps=steps, start=start, optimizer=both.rule,
@@ -263,7 +258,8 @@ def _observed(
         if name in update_map.observables and name not in orbit:
             every = LAM_EVERY if name == "lam" and update_map.is_matrix else 1
             state = {s.name: orbit[s.name][::every] for s in update_map.variables}
-            found[name] = kernel.trajectory(state, 0, observables=(name,), **given, **arrays)[name][0]
+            orbit_of = kernel.trajectory(state, 0, observables=(name,), **given, **arrays)
+            found[name] = orbit_of[name][0]
     return found
 
 

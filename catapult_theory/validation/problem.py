@@ -57,6 +57,8 @@ class Pairing:
         None where the dynamics does not close.
     constants : mapping
         Values of the update map's parameters besides eta and n.
+    loss_name, optimizer_name : str
+        As the symbolic side calls them.
     """
 
     model: Model
@@ -66,6 +68,8 @@ class Pairing:
     rates: RawRule
     update_map: UpdateMap | None
     constants: Mapping[str, Any]
+    loss_name: str
+    optimizer_name: str
 
     def raw_start(self, parameters: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return a start of the network: any velocities are zero."""
@@ -124,7 +128,11 @@ def pair(
     rule: Any = rates.name
     if rates.name == "heavy_ball":
         network, rule = WithVelocities(network), VelocityRule()
-    return Pairing(chosen, network, rule, raw_loss(loss), rates, update_map, dict(constants))
+    return Pairing(
+        model=chosen, network=network, rule=rule, loss=raw_loss(loss), rates=rates,
+        update_map=update_map, constants=dict(constants), loss_name=losses.get(loss).name,
+        optimizer_name=optimizers.get(optimizer).name,
+    )  # fmt: skip
 
 
 def model_of(model: Any, data: Any = None) -> Model:
@@ -156,7 +164,8 @@ def model_of(model: Any, data: Any = None) -> Model:
         X, Y = (np.asarray(a) for a in data)
         return models.linear(inputs=X.shape[1], outputs=1 if Y.ndim == 1 else Y.shape[1])
     if not isinstance(model, str):
-        raise InputError(f"a model is a ct.Model or one of {', '.join(models.NAMED)}, not {model!r}")
+        names = ", ".join(models.NAMED)
+        raise InputError(f"a model is a ct.Model or one of {names}, not {model!r}")
     return models.get(model)
 
 

@@ -18,6 +18,7 @@ from catapult_theory.codegen.labels import describe, flags, versions
 from catapult_theory.codegen.run_start import core_dims
 from catapult_theory.errors import InputError, unknown_name
 from catapult_theory.networks import TrainingStatus, gaussian_start, train_network
+from catapult_theory.networks.parameters import columns_of
 from catapult_theory.symbolic.update_map import UpdateMap
 from catapult_theory.validation.problem import Pairing, pair
 
@@ -109,7 +110,9 @@ def train(
     return _dataset(both, result, lanes, coords, every, law)
 
 
-def states_of(update_map: UpdateMap, gram: Array, n: int, sizes: Mapping[str, int]) -> dict[str, Any]:
+def states_of(
+    update_map: UpdateMap, gram: Array, n: int, sizes: Mapping[str, int]
+) -> dict[str, Any]:
     """Return the states of raw networks from the Gram matrices of their columns.
 
     Parameters
@@ -198,9 +201,13 @@ def _lanes(
 
 
 def _dataset(
-    both: Pairing, result: Any, lanes: tuple[str, ...], coords: Mapping[str, Any], every: int,
+    both: Pairing,
+    result: Any,
+    lanes: tuple[str, ...],
+    coords: Mapping[str, Any],
+    every: int,
     law: Any,
-) -> xr.Dataset:  # fmt: skip
+) -> xr.Dataset:
     kept = np.arange(0, result.steps + 1, every)
     variables: dict[str, Any] = {}
 
@@ -230,9 +237,7 @@ def _sizes_from(result: Any, both: Pairing) -> dict[str, int]:
         return {}
     samples, outputs = result.output.shape[-2:]
     base = getattr(both.network, "base", both.network)
-    columns = sum(
-        int(np.prod([s for s in shape if s != "n"])) for shape in base.shapes.values()
-    )
+    columns = sum(columns_of(shape) for shape in base.shapes.values())
     return {"m": samples, "k": outputs, "d": columns - outputs}
 
 
@@ -246,8 +251,8 @@ def _attributes(both: Pairing, result: Any, law: Any) -> dict[str, Any]:
     update_map = both.update_map
     return {
         "model": both.model.name,
-        "loss": result.loss_name,
-        "optimizer": both.rates.name,
+        "loss": both.loss_name,
+        "optimizer": both.optimizer_name,
         "method": "brute force on raw parameters, float64",
         "exactness": "does not close" if update_map is None else str(update_map.exactness),
         "n": result.n,

@@ -8,7 +8,7 @@ so that one Gram matrix of width-n columns holds them all.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -88,7 +88,7 @@ class VelocityRule:
     'heavy_ball'
     """
 
-    rule: Optimizer = optimizers.HeavyBall()
+    rule: Optimizer = field(default_factory=optimizers.HeavyBall)
 
     @property
     def name(self) -> str:

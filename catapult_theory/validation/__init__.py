@@ -1,0 +1,28 @@
+"""Theory against networks: brute-force training, exactness, scaling with width, boundaries."""
+
+from catapult_theory.validation.bisection import Bracket, bisect_boundary, first_boundary
+from catapult_theory.validation.boundary import BoundaryResult, digits_boundary, linear_boundary
+from catapult_theory.validation.controls import with_wrong_coefficient
+from catapult_theory.validation.exactness import ExactnessResult, exactness
+from catapult_theory.validation.report import Row, ValidationReport, validate
+from catapult_theory.validation.train import train
+from catapult_theory.validation.width_scaling import ScalingResult, Slope, width_scaling
+
+__all__ = [
+    "BoundaryResult",
+    "Bracket",
+    "ExactnessResult",
+    "Row",
+    "ScalingResult",
+    "Slope",
+    "ValidationReport",
+    "bisect_boundary",
+    "digits_boundary",
+    "exactness",
+    "first_boundary",
+    "linear_boundary",
+    "train",
+    "validate",
+    "width_scaling",
+    "with_wrong_coefficient",
+]
