@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 
 from catapult_theory.codegen.arguments import Lanes, checked_steps, lanes_of
-from catapult_theory.codegen.array_target import emit_array
+from catapult_theory.codegen.array_source import emit_array
 from catapult_theory.codegen.eigen import top_eigenvalue
-from catapult_theory.codegen.lowering import Lowered, lower
-from catapult_theory.codegen.numba_target import emit_numba
+from catapult_theory.codegen.programs import Lowered, lower
+from catapult_theory.codegen.numba_source import emit_numba
 from catapult_theory.codegen.storage import load_module
 from catapult_theory.errors import InputError, MissingBackend, unknown_name
 from catapult_theory.symbolic.matrix_nodes import TopEigenvalue

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from catapult_theory.codegen.array_target import argument_names, function_text
+from catapult_theory.codegen.array_source import argument_names, function_text
 from catapult_theory.codegen.header import header
-from catapult_theory.codegen.lowering import Lowered, Program
+from catapult_theory.codegen.programs import Lowered, Program
 from catapult_theory.codegen.printing import Printer
 from catapult_theory.codegen.status import CONVERGED_BELOW, DIVERGED_ABOVE, Status
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from catapult_theory.codegen.header import header
-from catapult_theory.codegen.lowering import Lowered, Program, observable_program
+from catapult_theory.codegen.programs import Lowered, Program, observable_program
 from catapult_theory.codegen.printing import Printer, is_matrix
 from catapult_theory.codegen.status import CONVERGED_BELOW, DIVERGED_ABOVE, Status
 
