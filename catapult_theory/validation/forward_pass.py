@@ -78,14 +78,57 @@ def network_of(
     _check_constants(model, needed, constants)
     if model.is_matrix:
         sizes = _sizes(model, data)
-        zoo = models.linear(model.data.shape[1], model.output.shape[1])
-        if (model.output, model.matrices) == (zoo.output, zoo.matrices):
-            return LinearNetwork(_size(zoo.data.shape[1], sizes), _size(zoo.output.shape[1], sizes))
+        if is_linear_network(model):
+            sides = model.data.shape[1], model.output.shape[1]
+            return LinearNetwork(*(_size(side, sizes) for side in sides))
         return GenericNetwork(forward_pass(model, **constants), shapes_of(model, sizes))
     label = evaluated(model.label, constants)
-    if (model.output, model.vectors) == (models.uv().output, models.uv().vectors):
+    if is_uv_network(model):
         return UVNetwork(label)
     return GenericNetwork(forward_pass(model, **constants), shapes_of(model), label)
+
+
+def is_linear_network(model: Model) -> bool:
+    """Return whether a model is the zoo's two-layer linear network, of any sizes.
+
+    Parameters
+    ----------
+    model : Model
+
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> is_linear_network(models.linear(outputs=3)), is_linear_network(models.uv())
+    (True, False)
+    """
+    if not model.is_matrix:
+        return False
+    sides = model.data.shape[1], model.output.shape[1]
+    zoo = models.linear(*(int(side) if side.is_Integer else None for side in sides))
+    return bool((model.output, model.matrices) == (zoo.output, zoo.matrices))
+
+
+def is_uv_network(model: Model) -> bool:
+    """Return whether a model is the zoo's uv-model, with any label.
+
+    Parameters
+    ----------
+    model : Model
+
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> is_uv_network(models.uv(label=0.3))
+    True
+    """
+    zoo = models.uv()
+    return bool((model.output, model.vectors) == (zoo.output, zoo.vectors))
 
 
 def evaluated(expression: Any, values: Mapping[str, Any]) -> Any:

@@ -15,11 +15,12 @@ from rich.table import Table
 
 from catapult_theory.errors import InputError, NotClosed
 from catapult_theory.networks import digits
-from catapult_theory.symbolic import losses, models, optimizers
+from catapult_theory.symbolic import losses, optimizers
 from catapult_theory.symbolic.model import Model
 from catapult_theory.validation.boundary import BoundaryResult, linear_boundary
 from catapult_theory.validation.controls import with_wrong_coefficient
 from catapult_theory.validation.exactness import ExactnessResult, exactness
+from catapult_theory.validation.forward_pass import is_linear_network, is_uv_network
 from catapult_theory.validation.problem import model_of, pair
 from catapult_theory.validation.scalar_edge import scalar_edge
 from catapult_theory.validation.width_scaling import ScalingResult, width_scaling
@@ -253,13 +254,9 @@ def _parts(subject: _Subject, widths: tuple[int, ...], seeds: int) -> Iterator[t
     words = "tiny widths and divergence"
     yield f"exactness, {words}", partial(_exactness_rows, subject, words, cases)
     yield "scaling with width", partial(_scaling_rows, subject, seeds)
-    zoo = models.uv()
-    if subject.is_plain and (subject.model.output, subject.model.vectors) == (
-        zoo.output,
-        zoo.vectors,
-    ):
+    if subject.is_plain and is_uv_network(subject.model):
         yield "boundary", partial(_edge_rows, seeds)
-    if subject.is_plain and _is_linear(subject.model):
+    if subject.is_plain and is_linear_network(subject.model):
         yield "boundary", partial(_boundary_rows, subject, seeds)
 
 
@@ -359,13 +356,6 @@ def _boundary_rows(subject: _Subject, seeds: int) -> tuple[list[Row], Any]:
 
 
 _too_strong = partial(with_wrong_coefficient, order=2, excess=0.1)
-
-
-def _is_linear(model: Model) -> bool:
-    if not model.is_matrix:
-        return False
-    zoo = models.linear(model.data.shape[1], model.output.shape[1])
-    return bool((model.output, model.matrices) == (zoo.output, zoo.matrices))
 
 
 def _model_and_data(model: Any, data: Any, loss: Any) -> tuple[Model, Any]:

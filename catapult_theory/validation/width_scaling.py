@@ -184,7 +184,8 @@ def width_scaling(
 def infinite_width(update_map: UpdateMap) -> UpdateMap:
     """Return the limit n -> infinity of an update map.
 
-    Scalar maps are truncated in 1/n; in matrix maps every 1/n is replaced by zero.
+    Scalar maps are truncated in 1/n. Matrix maps are left as they are: their coefficients
+    vanish when they are run at n = inf, which is how limits are run here.
 
     Parameters
     ----------
