@@ -1,130 +1,220 @@
-"""Evaluation trees as Python text; the targets differ in a small table of spellings."""
+"""Expressions as Python text, for scalars and for matrices, without SymPy in the result."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from fractions import Fraction
+from typing import Any
 
-from catapult_theory.codegen.ir import Node, sign_split
+import sympy as sp
+from sympy.matrices.expressions.matexpr import MatrixExpr
+from sympy.matrices.expressions.slice import MatrixSlice
 
-SUM, PRODUCT, ATOM = 1, 2, 4
-_COMPARISON = {"lt": "<", "le": "<=", "gt": ">", "ge": ">=", "eq": "==", "ne": "!="}
+from catapult_theory.errors import ModelError
+from catapult_theory.symbolic import matrix_nodes as nodes
+
+# Sizes that stand for unknown ones when a product is put into its cheapest order.
+TYPICAL_SIZES = {"k": 3, "d": 100, "m": 1000}
+LARGEST_POWER = 16
+_CALLS = ("sin", "cos", "tan", "sinh", "cosh", "tanh", "exp", "log", "sign")
 
 
 @dataclass(frozen=True)
-class Spelling:
-    """How a target writes what differs between targets.
+class Printer:
+    """Python text of expressions.
 
     Parameters
     ----------
-    number : callable
-        From the digits of a float to a literal.
-    leaf : callable
-        From a symbol, transposed symbol, slice, identity or outer product to text.
-    call : callable
-        From a function's name, its argument nodes and their texts to text.
-    where : callable
-        From condition, both branches (nodes and texts) to text.
-    conjunction : mapping
-        Spelling of "and", "or" and "not".
+    namespace : str
+        Where ``exp`` and the like come from: ``np`` or ``xp``.
+    maximum, minimum : str
+        Functions of two arguments.
+    transpose : str
+        A format for the transpose of a matrix.
+    rows, cols : str
+        Functions that stack a tuple of matrices below and beside each other.
     """
 
-    number: Callable[[str], str]
-    leaf: Callable[[Node], str]
-    call: Callable[[str, tuple[Node, ...], list[str]], str]
-    where: Callable[[tuple[Node, ...], list[str]], str]
-    conjunction: dict[str, str]
+    namespace: str
+    maximum: str
+    minimum: str
+    transpose: str = "{}.T"
+    rows: str = "np.vstack"
+    cols: str = "np.hstack"
+
+    def scalar(self, e: Any) -> str:
+        """Return a scalar expression as text that is safe inside any operator."""
+        if isinstance(e, sp.Symbol):
+            return str(e.name)
+        if isinstance(e, (sp.Integer, sp.Float)):
+            return f"({float(e)!r})" if e < 0 else repr(float(e))
+        if isinstance(e, sp.Rational):
+            return f"({float(e.p)!r} / {float(e.q)!r})"
+        if isinstance(e, sp.NumberSymbol):
+            return repr(float(e))
+        if isinstance(e, sp.Add):
+            return f"({self._sum(e)})"
+        if isinstance(e, sp.Mul):
+            return f"({self._product(e)})"
+        if isinstance(e, (sp.Pow, sp.exp)):
+            return self._power(e)
+        return self._function(e)
+
+    def _sum(self, e: sp.Add) -> str:
+        text = ""
+        for term in sorted(e.args, key=lambda t: bool(t.could_extract_minus_sign())):
+            if term.could_extract_minus_sign() and text:
+                text += f" - {self.scalar(-term)}"
+            else:
+                text += f" + {self.scalar(term)}" if text else self.scalar(term)
+        return text
+
+    def _product(self, e: sp.Mul) -> str:
+        top, bottom, sign = [], [], ""
+        for factor in e.args:
+            base, power = factor.as_base_exp()
+            if factor == -1:
+                sign = "-"
+            elif power.is_number and power.is_negative and base is not sp.E:
+                bottom.append(sp.Pow(base, -power))
+            else:
+                top.append(factor)
+        text = sign + (" * ".join(self.scalar(x) for x in top) or "1.0")
+        return text + "".join(f" / {self.scalar(x)}" for x in bottom)
+
+    def _power(self, e: Any) -> str:
+        base, power = e.as_base_exp()
+        if base is sp.E or isinstance(e, sp.exp):
+            return f"{self.namespace}.exp({self.scalar(e.exp)})"
+        if power.is_negative:
+            return f"(1.0 / {self.scalar(sp.Pow(base, -power))})"
+        if power.is_Integer and power <= LARGEST_POWER:
+            return "(" + " * ".join([self.scalar(base)] * int(power)) + ")"
+        root = f"{self.namespace}.sqrt({self.scalar(base)})"
+        if power == sp.S.Half:
+            return root
+        if (2 * power).is_Integer and power <= LARGEST_POWER:
+            return "(" + " * ".join([*[self.scalar(base)] * int(power), root]) + ")"
+        return f"{self.scalar(base)} ** {self.scalar(power)}"
+
+    def _function(self, e: Any) -> str:
+        name = type(e).__name__
+        if isinstance(e, sp.log) and (inner := _softplus_argument(e.args[0])) is not None:
+            return f"softplus({self.scalar(inner)})"
+        if name in _CALLS:
+            return f"{self.namespace}.{name}({self.scalar(e.args[0])})"
+        if isinstance(e, sp.Abs):
+            return f"abs({self.scalar(e.args[0])})"
+        if isinstance(e, (sp.Max, sp.Min)):
+            call = self.maximum if isinstance(e, sp.Max) else self.minimum
+            first, *rest = (self.scalar(a) for a in sorted(e.args, key=sp.default_sort_key))
+            for other in rest:
+                first = f"{call}({first}, {other})"
+            return first
+        if isinstance(e, sp.Trace):
+            return self._trace(e.args[0])
+        if isinstance(e, nodes.ElementSum):
+            return f"total({self.matrix(e.args[0])})"
+        raise ModelError(f"no code is known for {name} in {e}: write the loss without it")
+
+    def _trace(self, inner: Any) -> str:
+        if isinstance(inner, sp.MatMul):
+            coefficient, factors = inner.as_coeff_matrices()
+            if len(factors) > 1:
+                left = self.matrix(sp.MatMul(*factors[:-1]))
+                right = self.transpose.format(self.matrix(factors[-1]))
+                text = f"total({left} * {right})"
+                return text if coefficient == 1 else f"{self.scalar(coefficient)} * {text}"
+        return f"trace({self.matrix(inner)})"
+
+    def matrix(self, e: Any) -> str:
+        """Return a matrix expression as text that is safe inside any operator."""
+        if isinstance(e, sp.MatrixSymbol):
+            return str(e.name)
+        if isinstance(e, sp.Transpose):
+            return self.transpose.format(self.matrix(e.arg))
+        if isinstance(e, sp.MatAdd):
+            return self._matrix_sum(e)
+        if isinstance(e, sp.MatMul):
+            return self._matrix_product(e)
+        if isinstance(e, nodes.Elementwise):
+            return self._elementwise(e)
+        if isinstance(e, nodes.Softmax):
+            return f"softmax({self.matrix(e.args[0])})"
+        if isinstance(e, nodes.LogSumExp):
+            return f"logsumexp({self.matrix(e.args[0])})"
+        if isinstance(e, MatrixSlice):
+            return self._slice(e)
+        if isinstance(e, sp.BlockMatrix):
+            rows, cols = e.blocks.shape
+            lines = [
+                f"{self.cols}(({', '.join(self.matrix(e.blocks[i, j]) for j in range(cols))},))"
+                for i in range(rows)
+            ]
+            return f"{self.rows}(({', '.join(lines)},))"
+        raise ModelError(f"no code is known for the matrix {e}")
+
+    def _slice(self, e: Any) -> str:
+        parts = [f"{self._size(a)}:{self._size(b)}" for a, b, _ in (e.rowslice, e.colslice)]
+        return f"part({self.matrix(e.parent)}[..., {', '.join(parts)}])"
+
+    def _size(self, e: Any) -> str:
+        return str(e)
+
+    def _matrix_sum(self, e: Any) -> str:
+        text = ""
+        for term in e.args:
+            negative = isinstance(term, sp.MatMul) and term.args[0].could_extract_minus_sign()
+            if negative and text:
+                text += f" - {self.matrix(sp.MatMul(-term.args[0], *term.args[1:]))}"
+            else:
+                text += (" + " if text else "") + self.matrix(term)
+        return f"({text})"
+
+    def _matrix_product(self, e: Any) -> str:
+        coefficient, factors = e.as_coeff_matrices()
+        text = self._chain(list(factors))
+        if coefficient == 1:
+            return text
+        return f"(-{text})" if coefficient == -1 else f"({self.scalar(coefficient)} * {text})"
+
+    def _chain(self, factors: list[Any]) -> str:
+        """Multiply in the order with the fewest operations for typical sizes."""
+        sizes = [_typical(f.shape[0]) for f in factors] + [_typical(factors[-1].shape[1])]
+        best: dict[tuple[int, int], tuple[int, str]] = {
+            (i, i + 1): (0, self.matrix(f)) for i, f in enumerate(factors)
+        }
+        for length in range(2, len(factors) + 1):
+            for i in range(len(factors) - length + 1):
+                j = i + length
+                best[i, j] = min(
+                    (
+                        best[i, s][0] + best[s, j][0] + sizes[i] * sizes[s] * sizes[j],
+                        f"({best[i, s][1]} @ {best[s, j][1]})",
+                    )
+                    for s in range(i + 1, j)
+                )
+        return best[0, len(factors)][1]
+
+    def _elementwise(self, e: Any) -> str:
+        function, *arguments = e.args
+        table = {
+            v: sp.Symbol(self.matrix(a), real=True)
+            for v, a in zip(function.variables, arguments, strict=True)
+        }
+        return self.scalar(function.expr.xreplace(table))
 
 
-def digits(value: Fraction | float) -> str:
-    """Return the shortest decimal text that reads back as the same double.
-
-    Parameters
-    ----------
-    value : Fraction or float
-
-    Returns
-    -------
-    str
-
-    Examples
-    --------
-    >>> digits(Fraction(1, 3)), digits(Fraction(4))
-    ('0.3333333333333333', '4.0')
-    """
-    return repr(float(value))
+def _typical(size: Any) -> int:
+    table = {s: TYPICAL_SIZES.get(s.name, 30) for s in sp.sympify(size).free_symbols}
+    return max(1, int(sp.sympify(size).subs(table)))
 
 
-def write(node: Node, spelling: Spelling) -> str:
-    """Return the expression as Python text that evaluates in the order of the tree.
-
-    Parameters
-    ----------
-    node : Node
-    spelling : Spelling
-
-    Returns
-    -------
-    str
-    """
-    return _Writer(spelling).text(node)[0]
+def _softplus_argument(e: Any) -> Any:
+    """Return z where e is 1 + exp(z)."""
+    rest = sp.expand(e - 1) if isinstance(e, sp.Add) else None
+    return rest.args[0] if isinstance(rest, sp.exp) else None
 
 
-class _Writer:
-    def __init__(self, spelling: Spelling) -> None:
-        self.spelling = spelling
-
-    def text(self, node: Node) -> tuple[str, int]:
-        """Return the text and how tightly its outermost operator binds."""
-        if node.op == "number":
-            literal = self.spelling.number(digits(node.value))
-            return literal, PRODUCT if literal.startswith("-") else ATOM
-        if node.op in ("symbol", "transpose", "slice", "identity"):
-            return self.spelling.leaf(node), ATOM
-        if node.op == "outer":
-            return self.spelling.leaf(node), PRODUCT
-        if node.op == "add":
-            return self._sum(node.args), SUM
-        if node.op == "mul":
-            return self._product(node), PRODUCT
-        if node.op == "div":
-            return self._quotient(node), PRODUCT
-        return self._function(node), ATOM
-
-    def at_least(self, node: Node, binding: int) -> str:
-        text, own = self.text(node)
-        return text if own >= binding else f"({text})"
-
-    def _sum(self, terms: Iterable[Node]) -> str:
-        signed = [sign_split(t) for t in terms]
-        first = next((i for i, (negative, _) in enumerate(signed) if not negative), 0)
-        ordered = [signed[first], *signed[:first], *signed[first + 1 :]]
-        negative, term = ordered[0]
-        parts = [("-" if negative else "") + self.at_least(term, PRODUCT)]
-        for negative, term in ordered[1:]:
-            parts.append((" - " if negative else " + ") + self.at_least(term, PRODUCT))
-        return "".join(parts)
-
-    def _product(self, node: Node) -> str:
-        negative, positive = sign_split(node)
-        if negative:
-            return "-" + self.at_least(positive, PRODUCT)
-        first, *rest = node.args
-        return " * ".join([self.at_least(first, PRODUCT), *(self.at_least(a, ATOM) for a in rest)])
-
-    def _quotient(self, node: Node) -> str:
-        above, below = node.args
-        return f"{self.at_least(above, PRODUCT)} / {self.at_least(below, ATOM)}"
-
-    def _function(self, node: Node) -> str:
-        texts = [self.text(a)[0] for a in node.args]
-        if node.op in _COMPARISON:
-            return f"({texts[0]} {_COMPARISON[node.op]} {texts[1]})"
-        if node.op == "not":
-            return f"({self.spelling.conjunction['not']}{texts[0]})"
-        if node.op in ("and", "or"):
-            return "(" + f" {self.spelling.conjunction[node.op]} ".join(texts) + ")"
-        if node.op == "where":
-            return self.spelling.where(node.args, texts)
-        return self.spelling.call(str(node.value or node.op), node.args, texts)
+def is_matrix(e: Any) -> bool:
+    """Whether an expression is a matrix."""
+    return isinstance(e, MatrixExpr)
