@@ -266,6 +266,20 @@ def _shown(value: Any) -> str:
     return value if isinstance(value, str) else f"{value:.4g}"
 
 
+def _in_numbers(bound: Any) -> str:
+    """Return a bound in one line; what it rests on stands above, with the symbols."""
+    import sympy as sp
+
+    if bound.bracket is not None:
+        value = "in [{:.10g}, {:.10g}]".format(*bound.bracket)
+    elif bound.expr is None:
+        value = "has no closed form"
+    else:
+        value = f"= {float(bound.expr):.10g}" if bound.expr.is_number else f"= {bound.expr}"
+    condition = "" if bound.condition is sp.true else f", for {bound.condition}"
+    return f"{bound.name} {value}  [{bound.status}{condition}]"
+
+
 @app.command(epilog="Example: catapult phases uv:label --lam 2 --f 0.3 --y 5 --n 100 --eta 0.9,1.8")
 def phases(
     model: ModelName,
@@ -290,7 +304,9 @@ def phases(
     typer.echo(str(phase_bounds(found)))
     if given:
         typer.echo("\nat " + ", ".join(f"{k} = {v:g}" for k, v in given.items()))
-        typer.echo(str(phase_bounds(found, **given)))
+        numeric = phase_bounds(found, **given)
+        for bound in (numeric.eta_crit, numeric.eta_max, numeric.eta_stable):
+            typer.echo(_in_numbers(bound))
     if eta is not None:
         import numpy as np
 
