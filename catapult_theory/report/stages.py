@@ -133,7 +133,7 @@ def phase_stage(settings: Settings, progress: Progress) -> Section:
         "at a smaller curvature; above 4 it diverges.",
         figures=(
             ("trajectories", "Loss and ηλ against the step for n = 4096"),
-            ("final_curvature", "Final λ/λ₀ against ηλ₀; the band is the limit of large n"),
+            ("final_curvature", "Final λ/λ₀ of converged runs against ηλ₀; the band is n → ∞"),
             ("phase_plane", "The (a, b) plane: orbits, the domain, and where the loss falls"),
         ),
         listings=(("bounds of the labelled model", bounds),),
@@ -159,8 +159,11 @@ def claim_stage(settings: Settings, progress: Progress) -> Section:
             (claim, name, where or "", verdict.status, "" if detail is None else str(detail))
         )
         progress(i + 1, len(CLAIMS))
-    columns = ("claim", "model", "where", "verdict", "difference or counterexample")
-    text = "Each claim about one training step is proved, refuted with numbers, or given its order."
+    columns = ("claim", "model", "where", "verdict", "difference, margin or counterexample")
+    text = (
+        "Each claim about one training step is decided by exact algebra, refuted with numbers "
+        "that can be checked by hand, or given its order in 1/n."
+    )
     return Section("Claims", text, tables=(Table("Verdicts", columns, tuple(rows)),))
 
 

@@ -5,19 +5,20 @@ Each computes, saves what it made, and returns a section of the page.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from catapult_theory.codegen.run import trajectory
+from catapult_theory.codegen.kernel import compile as compile_map
 from catapult_theory.networks.datasets import digits
 from catapult_theory.report import figures
 from catapult_theory.report.section import Section, Settings, Table
 from catapult_theory.report.style import save
 from catapult_theory.symbolic import models
 from catapult_theory.symbolic.closure import derive
+from catapult_theory.symbolic.update_map import UpdateMap
 from catapult_theory.validation.boundary import BoundaryResult, digits_boundary
 from catapult_theory.validation.controls import with_wrong_coefficient
 from catapult_theory.validation.exactness import ORBIT_TOLERANCE, exactness
@@ -82,10 +83,10 @@ def _cases(quick: bool) -> dict[str, dict[str, Any]]:
         "uv, catapult": {"eta_lam0": 3.0},
         "uv, logistic, label 1": {"model": models.uv(label=1), "loss": "logistic"},
         "uv, heavy ball 0.9": {"optimizer": "heavy_ball", "beta": 0.9},
-        "digits, k = 1, lazy": {**one, "eta_lam0": 1.5},
         "digits, k = 1, catapult": {**one, "eta_lam0": 3.0},
     }
     if not quick:
+        cases["digits, k = 1, lazy"] = {**one, "eta_lam0": 1.5}
         cases["digits, k = 10, softmax"] = {**ten, "loss": "softmax_cross_entropy"}
         cases["digits, k = 10, weight decay"] = {**ten, "optimizer": "weight_decay", "omega": 0.01}
     return cases
@@ -111,26 +112,36 @@ def _courses(settings: Settings, progress: Callable[[int], None]) -> xr.Dataset:
 
 
 def _course(model: Any, data: Any, eta_lam0: float, seed: int) -> xr.Dataset:
+    """Return the error of one network at each step, of the theory and of its control."""
     update_map = derive(model)
     first = train(model, data, n=WIDTH, eta=1.0, steps=0, seed=seed, observables="lam")
     eta = eta_lam0 / first.lam.item()
     network = train(model, data, n=WIDTH, eta=eta, steps=STEPS, seed=seed)
-    names = [s.name for s in update_map.variables]
-    start = {name: network[name][0].values for name in names}
+    raw = [network[s.name].values for s in update_map.variables]
     errors = {
-        label: _distance(trajectory(m, start, STEPS, eta=eta, n=float(WIDTH), data=data), network)
+        label: _distance(_orbit(m, [r[0] for r in raw], eta, data), raw)
         for label, m in (("error", update_map), ("control", with_wrong_coefficient(update_map)))
     }
     return xr.Dataset({k: ("step", v) for k, v in errors.items()}, {"step": network.step})
 
 
-def _distance(theory: Mapping[Any, Any], network: xr.Dataset) -> Any:
+def _orbit(update_map: UpdateMap, start: list[Any], eta: float, data: Any) -> list[Any]:
+    """Return the states along an orbit, steps first; runs would stop where it converges."""
+    step = compile_map(update_map, "array").step
+    arrays = {} if data is None else dict(zip(("X", "Y"), data, strict=True))
+    rows = [tuple(start)]
+    for _ in range(STEPS):
+        rows.append(tuple(step(*rows[-1], eta=eta, n=float(WIDTH), **arrays)))
+    return [np.array(values) for values in zip(*rows, strict=True)]
+
+
+def _distance(theory: list[Any], network: list[Any]) -> Any:
     """Return the largest error of any state variable at each step, over its running maximum."""
-    worst = np.zeros(network.sizes["step"])
-    for name in {"f", "lam", "W", "G", "S"} & set(network.data_vars):
-        raw = network[name].values.reshape(len(worst), -1)
-        error = np.abs(np.asarray(theory[name]).reshape(len(worst), -1) - raw).max(axis=1)
-        worst = np.maximum(worst, error / np.maximum.accumulate(np.abs(raw).max(axis=1)))
+    worst = np.zeros(STEPS + 1)
+    for state, raw in zip(theory, network, strict=True):
+        flat = raw.reshape(STEPS + 1, -1)
+        error = np.abs(state.reshape(STEPS + 1, -1) - flat).max(axis=1)
+        worst = np.maximum(worst, error / np.maximum.accumulate(np.abs(flat).max(axis=1)))
     return worst
 
 
