@@ -106,7 +106,7 @@ def test_reduced_data_keep_gradient_and_kernel():
 
 def test_boundary_of_the_map_is_that_of_raw_networks():
     data, width, seeds = digits(32), 60, (0, 1)
-    found = linear_boundary(data, [width], seeds, steps=400, tolerance=0.1)
+    found = linear_boundary(data, [width], seeds, steps=200, tolerance=0.1, backend="array")
     network = LinearNetwork(64)
     for i, seed in enumerate(seeds):
         start = gaussian_start(seed).raw(network.shapes, width)
@@ -115,14 +115,16 @@ def test_boundary_of_the_map_is_that_of_raw_networks():
         lam0 = np.linalg.eigvalsh(kernel / len(X))[-1]
         ends = np.array([found.low[0, i], found.high[0, i]])
         lanes = {name: np.stack([a, a]) for name, a in start.items()}
-        outcome = train_summary(network, data, eta=ends / lam0, steps=400, start=lanes)
+        outcome = train_summary(network, data, eta=ends / lam0, steps=200, start=lanes)
         assert outcome.diverged.tolist() == [False, True]
 
 
 def test_digits_diverge_from_four_on_at_large_width():
     result = digits_boundary(widths=[10**10], seeds=4, steps=1000, tolerance=0.07)
     assert abs(result.median[0] - 4.0) <= WITHIN
-    wrong = linear_boundary(digits(), [10**10], 2, steps=500, tolerance=0.07, altered=too_strong)
+    wrong = linear_boundary(
+        digits(), [10**10], 2, steps=200, tolerance=0.07, altered=too_strong, backend="array"
+    )
     assert not abs(wrong.median[0] - 4.0) <= WITHIN
 
 

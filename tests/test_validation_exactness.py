@@ -118,7 +118,7 @@ def test_a_user_loss_and_a_number_as_label_are_exact():
 def random_model(seed: int) -> Model:
     """Return a network of 3 to 5 vectors, its output up to cubic in their inner products."""
     source = random.Random(seed)
-    names = "a b c d e".split()[: source.randint(3, 5)]
+    names = list("abcde")[: source.randint(3, 5)]
     hidden = vectors(" ".join(names))
     pairs = list(itertools.combinations_with_replacement(hidden, 2))
     output = sp.S.Zero
@@ -134,7 +134,7 @@ def random_model(seed: int) -> Model:
 
 
 @given(seed=st.integers(0, 10**6))
-@settings(max_examples=6, deadline=None, derandomize=True)
+@settings(max_examples=4, deadline=None, derandomize=True)
 def test_random_models_match_automatic_differentiation(seed):
     check(exactness(random_model(seed), n=12, eta_lam0=0.3, steps=60, seed=seed))
 

@@ -9,6 +9,7 @@ from scipy import stats
 
 from catapult_theory.errors import InputError, NotClosed
 from catapult_theory.networks import digits
+from catapult_theory.symbolic import models
 from catapult_theory.symbolic.model import Model
 from catapult_theory.symbolic.symbols import n, relu, vectors
 from catapult_theory.validation import validate, width_scaling
@@ -75,9 +76,7 @@ def test_validation_of_the_uv_model_passes():
 
 
 def test_validation_of_a_labelled_model_under_momentum_passes():
-    report = validate(
-        "uv", quick=True, optimizer="heavy_ball", beta=0.5, seeds=8, widths=[64]
-    )
+    report = validate(models.uv(label=True), quick=True, optimizer="heavy_ball", y=0.3, beta=0.5)
     assert report.passed, str(report)
 
 

@@ -85,9 +85,7 @@ class BoundaryResult:
             for name, text in words.items()
         }
         coords = {"n": np.asarray(self.widths, dtype=float), "seed": np.asarray(self.seeds)}
-        return xr.Dataset(
-            variables, coords, {"steps": self.steps, "description": self.description}
-        )
+        return xr.Dataset(variables, coords, {"steps": self.steps, "description": self.description})
 
     def __str__(self) -> str:
         rows = [f"first diverging eta*lam0 ({self.description}, {len(self.seeds)} seeds)"]
@@ -160,6 +158,7 @@ def linear_boundary(
     threads: int | None = None,
     progress: Progress | None = None,
     altered: Callable[[UpdateMap], UpdateMap] | None = None,
+    backend: str = "auto",
 ) -> BoundaryResult:
     """Measure the first diverging eta*lam0 of the linear network, squared loss, on any data.
 
@@ -170,6 +169,8 @@ def linear_boundary(
         As for `digits_boundary`.
     altered : callable, optional
         Applied to the derived map, for negative controls.
+    backend : str
+        "array" spares the compilation, which counts for a few short runs.
 
     Returns
     -------
@@ -191,7 +192,7 @@ def linear_boundary(
         raise InputError("a boundary needs at least one width and one seed")
     lanes = _starts(data, tuple(widths), numbers)
     update_map = lanes.update_map if altered is None else altered(lanes.update_map)
-    kernel = compile_kernel(update_map, "auto")
+    kernel = compile_kernel(update_map, backend)
     lam0 = kernel.trajectory(
         lanes.state, 0, data=lanes.data, observables=("lam",), eta=1.0, n=lanes.n
     )["lam"][0]
@@ -230,7 +231,7 @@ def _starts(data: Any, widths: tuple[int, ...], seeds: tuple[int, ...]) -> _Lane
     Y = Y if Y.ndim == 2 else Y[:, None]
     k, d = Y.shape[1], X.shape[1]
     small, targets, basis = reduced(X, Y)
-    update_map = derive(models.linear(inputs=small.shape[1], outputs=k))
+    update_map = derive(models.linear(outputs=k))
     projector = np.zeros((k + d, k + basis.shape[1]))
     projector[:k, :k] = np.eye(k)
     projector[k:, k:] = basis

@@ -62,7 +62,8 @@ def _perturbed(expression: Any, order: int, excess: sp.Rational) -> Any:
         return sp.Transpose(_perturbed(expression.arg, order, excess))
     if isinstance(expression, sp.MatMul):
         scale, factors = expression.as_coeff_matrices()
-        return sp.MatMul(_perturbed(sp.sympify(scale), order, excess), *factors)
+        changed = _perturbed(sp.sympify(scale), order, excess)
+        return expression if changed == scale else sp.MatMul(changed, *factors)
     if isinstance(expression, sp.MatrixExpr):
         return expression
     coefficient = sp.diff(expression, eta, order).subs(eta, 0) / sp.factorial(order)

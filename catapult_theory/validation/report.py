@@ -333,7 +333,9 @@ def _edge_rows(seeds: int) -> tuple[list[Row], Any]:
 def _boundary_rows(subject: _Subject, seeds: int) -> tuple[list[Row], Any]:
     widths = (256, 10**10) if subject.quick else BOUNDARY_WIDTHS
     result = linear_boundary(subject.data, widths, seeds)
-    wrong = linear_boundary(subject.data, widths[-1:], min(seeds, 4), altered=_too_strong)
+    wrong = linear_boundary(
+        subject.data, widths[-1:], min(seeds, 4), steps=500, altered=_too_strong, backend="array"
+    )
     wide = [i for i, n in enumerate(widths) if n >= WIDE]
     medians = ", ".join(f"{result.median[i]:.3f} at {widths[i]:g}" for i in range(len(widths)))
     near = Row(

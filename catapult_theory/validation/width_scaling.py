@@ -256,7 +256,7 @@ def _distances(
 ) -> tuple[dict[str, Array], ...]:  # fmt: skip
     """Return the distance of each variable and seed from both limits."""
     drawn = gaussian_start(seeds=range(seeds)).raw(both.own_shapes, n)
-    drawn = {k: a.reshape(seeds, *a.shape[-len(both.own_shapes[k]):]) for k, a in drawn.items()}
+    drawn = {k: a.reshape(seeds, *a.shape[-len(both.own_shapes[k]) :]) for k, a in drawn.items()}
     result = train_network(
         both.network, data, eta=eta, steps=steps, start=both.raw_start(drawn),
         optimizer=both.rule, loss=both.loss, beta=both.rates.beta,
@@ -266,17 +266,21 @@ def _distances(
     first = {name: a[0] for name, a in raw.items()}
     if start == "limit":
         first["lam"] = np.full_like(first["lam"], LIMIT_LAM)
-    return tuple(_distance(both, m, raw, first, eta, steps, data) for m in maps)
+    # A truncated scalar map holds n where its state does (velocities); a matrix map has its
+    # limit at n = inf.
+    width = np.inf if both.model.is_matrix else float(n)
+    given = {**both.constants, "eta": eta, "n": width}
+    return tuple(_distance(m, raw, first, given, steps, data) for m in maps)
 
 
 def _distance(
-    both: Pairing, limit: UpdateMap, raw: Mapping[str, Array], first: Mapping[str, Array],
-    eta: float, steps: int, data: Any,
+    limit: UpdateMap, raw: Mapping[str, Array], first: Mapping[str, Array],
+    constants: Mapping[str, Any], steps: int, data: Any,
 ) -> dict[str, Array]:  # fmt: skip
     kernel = compile_kernel(limit, "array")
-    given = {k: v for k, v in both.constants.items() if k in limit.parameters._fields}
+    given = {k: v for k, v in constants.items() if k in limit.parameters._fields}
     arrays = {} if data is None else {"data": tuple(np.asarray(a) for a in data)}
-    orbit = kernel.trajectory(first, steps, eta=eta, n=np.inf, **given, **arrays)
+    orbit = kernel.trajectory(first, steps, **given, **arrays)
     distances = {}
     for name in [k for k in ("f", "lam") if k in raw] or raw:
         axes = tuple(range(2, raw[name].ndim))
