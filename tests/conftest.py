@@ -1,8 +1,13 @@
-"""Where continuous integration forbids skips, a skipped test fails."""
+"""Skips are written down, so that continuous integration can run them once more, forbidden.
+
+``CATAPULT_SKIPPED`` names the file that the skipped tests are appended to;
+``CATAPULT_FORBID_SKIPS=1`` makes a skipped test, or a skipped module, fail.
+"""
 
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import matplotlib
 import pytest
@@ -10,13 +15,27 @@ import pytest
 matplotlib.use("Agg")
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item, call):
-    report = yield
-    if os.environ.get("CATAPULT_FORBID_SKIPS") and report.skipped:
+def account_for(report):
+    # An expected failure reads as skipped too, but it was run.
+    if not report.skipped or hasattr(report, "wasxfail"):
+        return report
+    if "CATAPULT_SKIPPED" in os.environ:
+        with Path(os.environ["CATAPULT_SKIPPED"]).open("a") as file:
+            file.write(report.nodeid + "\n")
+    if os.environ.get("CATAPULT_FORBID_SKIPS"):
         report.outcome = "failed"
         report.longrepr = f"skipped where skips are forbidden: {report.longrepr}"
     return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    return account_for((yield))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector):
+    return account_for((yield))
 
 
 @pytest.fixture(scope="session", autouse=True)
