@@ -220,26 +220,25 @@ def reduced_by_scaling(
 ) -> list[PolyElement]:
     """Return polynomials with the symbols set to one that scaling symmetries make redundant.
 
-        If x_i -> s^{w_i} x_i multiplies each polynomial by a power of s > 0, signs do not change
-        along the orbit, and a positive symbol with w != 0 may be set to one.
+    If x_i -> s^{w_i} x_i multiplies each polynomial by a power of s > 0, signs do not change
+    along the orbit, and a positive symbol with w != 0 may be set to one.
 
-        Parameters
-        ----------
-        polynomials : sequence of PolyElement
-        positive : sequence of PolyElement
-            Polynomials known to be positive; only generators among them are set to one.
+    Parameters
+    ----------
+    polynomials : sequence of PolyElement
+    positive : sequence of PolyElement
+        Polynomials known to be positive; only generators among them are set to one.
 
-        Returns
-        -------
-        list of PolyElement
+    Returns
+    -------
+    list of PolyElement
 
-        Examples
-        --------
-        >>> from sympy.polys.matrices import DomainMatrix
-    from sympy.polys.rings import ring
-        >>> R, eta, f, lam = ring("eta f lam", sp.QQ)
-        >>> reduced_by_scaling([4 - eta * lam, f], [eta])
-        [-lam + 4, f]
+    Examples
+    --------
+    >>> from sympy.polys.rings import ring
+    >>> R, eta, f, lam = ring("eta f lam", sp.QQ)
+    >>> reduced_by_scaling([4 - eta * lam, f], [eta])
+    [-lam + 4, f]
     """
     ring = polynomials[0].ring
     rows = {
