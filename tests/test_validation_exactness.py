@@ -16,7 +16,7 @@ import sympy as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from catapult_theory.errors import NotClosed
+from catapult_theory.errors import InputError, NotClosed
 from catapult_theory.networks import digits
 from catapult_theory.symbolic import models
 from catapult_theory.symbolic.closure import derive
@@ -168,6 +168,11 @@ def test_what_does_not_close_has_nothing_to_compare():
     u, v = vectors("u v")
     with pytest.raises(NotClosed, match="no update map"):
         exactness(Model(output=v @ relu(u) / sp.sqrt(n), vectors=(u, v)))
+
+
+def test_nothing_to_compare_is_refused():
+    with pytest.raises(InputError, match="at least one step"):
+        exactness(steps=0)
 
 
 def test_a_result_reads_as_a_sentence():

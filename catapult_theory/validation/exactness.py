@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from catapult_theory.codegen.kernel import compile as compile_kernel
-from catapult_theory.errors import NotClosed
+from catapult_theory.errors import InputError, NotClosed
 from catapult_theory.networks import gaussian_start, top_eigenvalue, train_network
 from catapult_theory.symbolic.update_map import UpdateMap
 from catapult_theory.validation.controls import with_wrong_coefficient
@@ -138,6 +138,8 @@ def exactness(
     ------
     NotClosed
         If there is no update map to compare with.
+    InputError
+        If an argument cannot be used.
 
     Examples
     --------
@@ -145,6 +147,8 @@ def exactness(
     >>> result.passed, result.worst < 1e-12 < result.worst_control
     (True, True)
     """
+    if steps < 1:
+        raise InputError(f"exactness compares at least one step, got steps={steps!r}")
     both = pair(model, data, optimizer, loss, **constants)
     update_map = both.update_map
     if update_map is None:
@@ -214,11 +218,11 @@ def step_errors(
     """
     kernel = _kernel(update_map)
     names = [s.name for s in update_map.variables]
-    chosen = np.unique(np.linspace(0, steps - 1, STATES_ALONG).astype(int)) if steps else []
+    chosen = np.unique(np.linspace(0, steps - 1, STATES_ALONG).astype(int))
     stacked = [raw[name][chosen] for name in names]
     new = kernel.step(*stacked, **given, **_named_data(update_map, data))
     return {
-        name: _largest(np.asarray(image), raw[name][np.asarray(chosen) + 1], raw[name], chosen)
+        name: _largest(np.asarray(image), raw[name][chosen + 1], raw[name], chosen)
         for name, image in zip(names, new, strict=True)
     }
 
@@ -252,7 +256,7 @@ def _observed(
 ) -> dict[str, Array]:
     """Return loss and lam of the theory along its orbit."""
     kernel = _kernel(update_map)
-    arrays = {} if data is None else {"data": tuple(np.asarray(a) for a in data)}
+    arrays: Any = {} if data is None else {"data": tuple(np.asarray(a) for a in data)}
     found = {}
     for name in ("loss", "lam"):
         if name in update_map.observables and name not in orbit:

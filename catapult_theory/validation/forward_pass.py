@@ -80,7 +80,7 @@ def network_of(
         sizes = _sizes(model, data)
         if is_linear_network(model):
             sides = model.data.shape[1], model.output.shape[1]
-            return LinearNetwork(*(_size(side, sizes) for side in sides))
+            return LinearNetwork(_size(sides[0], sizes), _size(sides[1], sizes))
         return GenericNetwork(forward_pass(model, **constants), shapes_of(model, sizes))
     label = evaluated(model.label, constants)
     if is_uv_network(model):

@@ -229,7 +229,7 @@ def raw_loss(loss: Any) -> Any:
     'logistic'
     """
     cost = losses.get(loss)
-    if losses.NAMED.get(cost.name) == cost:
+    if losses.NAMED.get(cost.name) == cost or not isinstance(cost, losses.Loss):
         return cost.name
     return sp.lambdify([f, y], cost.expression, modules=[anp])
 

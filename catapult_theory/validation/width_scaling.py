@@ -279,7 +279,7 @@ def _distance(
 ) -> dict[str, Array]:  # fmt: skip
     kernel = compile_kernel(limit, "array")
     given = {k: v for k, v in constants.items() if k in limit.parameters._fields}
-    arrays = {} if data is None else {"data": tuple(np.asarray(a) for a in data)}
+    arrays: Any = {} if data is None else {"data": tuple(np.asarray(a) for a in data)}
     orbit = kernel.trajectory(first, steps, **given, **arrays)
     distances = {}
     for name in [k for k in ("f", "lam") if k in raw] or raw:
