@@ -28,6 +28,7 @@ _LEX = re.compile(
     r"|(?P<number>\d+(?:\.\d*)?|\.\d+)|(?P<letters>[A-Za-z]+)|(?P<sign>.)",
     re.DOTALL,
 )
+_END = re.compile(r"(?:\\[,;:!> \\\])]|[\s$.,;]|\\end\{[a-z]+\*?\})*$")
 _GREEK = {
     "eta": "eta", "lambda": "lam", "beta": "beta", "omega": "omega", "kappa": "kappa",
     "Delta": "Delta", "Theta": "Theta", "ell": "loss",
@@ -74,8 +75,7 @@ class _Piece:
 def _pieces(text: str) -> list[_Piece]:
     pieces: list[_Piece] = []
     spaced = False
-    trimmed = text.rstrip(" \t\n$.,;")
-    for match in _LEX.finditer(trimmed):
+    for match in _LEX.finditer(_END.sub("", text)):
         kind, at = str(match.lastgroup), match.start() + 1
         if kind == "skip":
             spaced = True

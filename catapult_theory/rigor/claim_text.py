@@ -23,7 +23,7 @@ _FUNCTION_ALIASES = {"ln": "log", "√": "sqrt", "Abs": "abs", "Min": "min", "Ma
 _NAME = re.compile(r"[ληβωκΔ∆Θℓ](_next\b|_t\b)?|√|[A-Za-z][A-Za-z0-9]*(_[A-Za-z0-9]+)*")
 _NUMBER = re.compile(r"\d+(\.\d*)?([eE][+-]?\d+)?|\.\d+([eE][+-]?\d+)?")
 _INDEX = re.compile(
-    r"\s?(_\{\s*t\s*(\+\s*1\s*)?\}|_?\(\s*t\s*(\+\s*1\s*)?\)|\[\s*t\s*(\+\s*1\s*)?\])"
+    r"\s?(ₜ(₊₁)?|_\{\s*t\s*(\+\s*1\s*)?\}|_?\(\s*t\s*(\+\s*1\s*)?\)|\[\s*t\s*(\+\s*1\s*)?\])"
 )
 _RELATION = re.compile(r"<=|>=|==|=<|=>|!=|:=|[=<>≤≥⩽⩾≠≈~]")
 _OPERATOR = re.compile(r"\*\*|[-+*/^·×−⋅∙÷]")  # noqa: RUF001
@@ -168,7 +168,7 @@ def name_tokens(text: str, match: re.Match[str], vocabulary: Vocabulary) -> tupl
                 )
             word = word.removesuffix("_t")
     if index := _INDEX.match(text, end):
-        after, end = after or "+" in index.group(), index.end()
+        after, end = after or not {"+", "₊"}.isdisjoint(index.group()), index.end()
     out = [Token("name", vocabulary.canonical(word, here), here)]
     if after:
         out.append(Token("prime", "'", here))

@@ -62,6 +62,9 @@ class Counterexample(Mapping[str, Fraction]):
     def __len__(self) -> int:
         return len(self.numbers)
 
+    def __hash__(self) -> int:
+        return hash((frozenset(self.numbers.items()), self.relation))
+
     def __str__(self) -> str:
         state = ", ".join(f"{k} = {v}" for k, v in self.numbers.items())
         later = "".join(f", {k}' = {_shown(v)}" for k, v in self.after.items())

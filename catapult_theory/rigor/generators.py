@@ -56,7 +56,7 @@ class Generators:
         ClaimError
             If more generators are needed than the bound, or the result is too large.
         """
-        plain = [_in_exponentials(e) for e in expressions]
+        plain = [written_out(e) for e in expressions]
         new = cls()
         new._find_roots(plain)
         new._unit = _common_denominator(plain)
@@ -273,11 +273,11 @@ def ring_of(expressions: Iterable[sp.Expr], generators: Generators) -> PolyRing:
     return PolyRing(ordered or [sp.Dummy("x")], sp.QQ, sp.polys.orderings.lex)
 
 
-def _in_exponentials(e: sp.Expr) -> sp.Expr:
+def written_out(e: sp.Expr) -> sp.Expr:
     """Return an expression with hyperbolic functions, min and max written out."""
     if not e.args:
         return e
-    args = [_in_exponentials(a) for a in e.args]
+    args = [written_out(a) for a in e.args]
     if isinstance(e, (sp.Max, sp.Min)):
         first, *rest = sorted(args, key=sp.default_sort_key)
         sign = 1 if isinstance(e, sp.Max) else -1

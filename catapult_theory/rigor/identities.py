@@ -11,7 +11,7 @@ from sympy.polys.rings import PolyElement
 
 from catapult_theory.errors import ClaimError
 from catapult_theory.rigor.claim_tree import Relation
-from catapult_theory.rigor.generators import Generators, ring_of
+from catapult_theory.rigor.generators import Generators, ring_of, written_out
 from catapult_theory.rigor.inequalities import certificate
 from catapult_theory.rigor.orders import order_of
 from catapult_theory.rigor.problem import Branch, Facts
@@ -102,6 +102,7 @@ def _reduced(top: PolyElement, others: Sequence[PolyElement]) -> PolyElement:
 
 def _with_known_signs(expression: sp.Expr, facts: Facts) -> sp.Expr:
     """Replace absolute values whose inside has one sign in the domain."""
+    expression = written_out(expression)
     table = {}
     for absolute in list(expression.atoms(sp.Abs))[:3]:
         inside = absolute.args[0]

@@ -6,7 +6,6 @@ factors, each factor is a branch of its own, and a claim must hold on every bran
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -19,7 +18,6 @@ from catapult_theory.rigor.generators import Generators, ring_of
 from catapult_theory.rigor.positivity import Budget
 from catapult_theory.rigor.quotient import convert, factors_of
 from catapult_theory.rigor.vocabulary import Vocabulary
-from catapult_theory.symbolic.symbols import Inner
 
 _MOST_BRANCHES = 8
 
@@ -137,38 +135,10 @@ def _domain(vocabulary: Vocabulary, used: frozenset[sp.Symbol]) -> Iterable[Cons
         strict = isinstance(relation, (sp.StrictGreaterThan, sp.StrictLessThan))
         yield Constraint(relation.gts - relation.lts, ">" if strict else ">=", "domain")
     if used & {vocabulary.base[name] for name in vocabulary.carried}:
-        yield from (Constraint(e, ">=", "domain") for e in gram_minors(vocabulary))
+        yield from (Constraint(e, ">=", "domain") for e in vocabulary.minors)
     for s in (*update_map.variables, *update_map.constants):
         if s.is_nonnegative:
             yield Constraint(s, ">" if s.is_positive else ">=", "domain")
-
-
-def gram_minors(vocabulary: Vocabulary) -> list[sp.Expr]:
-    """Return what is nonnegative because a Gram matrix is positive semidefinite.
-
-    Only where the state determines all inner products; otherwise the list is empty.
-    """
-    gram = vocabulary.update_map.gram
-    inner = sorted(set().union(*(e.atoms(Inner) for e in gram.values())), key=str)
-    vectors = sorted({s for pair in inner for s in pair.args}, key=str)
-    if len(inner) != len(vectors) * (len(vectors) + 1) // 2 or len(vectors) > 3:
-        return []
-    names = {pair: sp.Dummy(str(i)) for i, pair in enumerate(inner)}
-    equations = [e.xreplace(names) - s for s, e in gram.items()]
-    solved = sp.solve(equations, list(names.values()), dict=True)
-    if len(solved) != 1 or len(solved[0]) != len(inner):
-        return []
-    entries = {pair: solved[0][names[pair]] for pair in inner}
-    matrix = sp.Matrix(
-        len(vectors), len(vectors), lambda i, j: entries[Inner(vectors[i], vectors[j])]
-    )
-    rows = range(len(vectors))
-    minors = [
-        matrix.extract(list(k), list(k)).det()
-        for size in range(1, len(vectors) + 1)
-        for k in itertools.combinations(rows, size)
-    ]
-    return [sp.factor(m) for m in minors]
 
 
 def _solve_one(branch: Branch) -> list[Branch]:

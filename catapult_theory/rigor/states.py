@@ -11,10 +11,12 @@ import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 
 import numpy as np
 import sympy as sp
 
+from catapult_theory.rigor.gram_domain import count_vectors
 from catapult_theory.rigor.points import Irrational, Undefined, arrays, exact, sign
 from catapult_theory.rigor.problem import Branch, Constraint, solutions
 from catapult_theory.rigor.vocabulary import Vocabulary
@@ -73,12 +75,34 @@ class States:
         free = tuple(s for s in everything if s in linked and s not in branch.solved)
         return cls(vocabulary, branch, free)
 
-    @property
+    @cached_property
+    def _state(self) -> set[sp.Symbol]:
+        """The state variables that matter, solved ones included."""
+        return set(self.vocabulary.update_map.variables) & {*self.symbols, *self.branch.solved}
+
+    @cached_property
     def from_vectors(self) -> bool:
-        """Whether states must come from vectors: the state is more than f, lam and Delta."""
-        update_map = self.vocabulary.update_map
-        own = {s.name for s in update_map.variables} & {s.name for s in self.symbols}
-        return bool(own - {"f", "lam", "Delta"}) and not self.branch.solved
+        """Whether states are computed from vectors, as for more than f, lam and Delta."""
+        return len(self._state) > 3 or (bool(self._state) and not self.vocabulary.minors)
+
+    @cached_property
+    def _put_in(self) -> Mapping[sp.Symbol, sp.Expr]:
+        """The solved symbols whose values are computed; those of vectors are compared."""
+        if not self.from_vectors:
+            return self.branch.solved
+        drawn = self.vocabulary.update_map.variables
+        return {s: e for s, e in self.branch.solved.items() if s not in drawn}
+
+    @cached_property
+    def _least_width(self) -> int:
+        """The width at which every state inside the domain belongs to a network.
+
+        With two vectors and one inner product left free, that one can be chosen so that the
+        Gram matrix has rank one: then every width will do.
+        """
+        carried = {self.vocabulary.base[name] for name in self.vocabulary.carried}
+        vectors = count_vectors(self.vocabulary.update_map)
+        return 1 if vectors <= 2 and not self._state & carried else vectors
 
     def batches(self) -> Iterator[list[Point]]:
         """Yield points, the simplest first: grids, random draws, points near bounds."""
@@ -137,6 +161,10 @@ class States:
         atoms = sorted({s for e in gram.values() for i in e.atoms(Inner) for s in i.args}, key=str)
         inner = sorted(set().union(*(e.atoms(Inner) for e in gram.values())), key=str)
         stand_in = {i: sp.Dummy(str(i), real=True) for i in inner}
+        frame = self.vocabulary.update_map.frame
+        names = list(frame.names)
+        trained = [k for k, a in enumerate(atoms) if a.name in names[: frame.trained]]
+        buffers = [k for k in range(len(atoms)) if k not in trained]
         images = {s: e.xreplace(stand_in) for s, e in gram.items()}
         points = []
         constants = self.vocabulary.update_map.constants
@@ -146,9 +174,11 @@ class States:
             width = next((int(v) for s, v in point.items() if s.name == "n"), 1)
             length = min(width, len(atoms))
             entries = random.integers(-4, 5, size=(len(atoms), length))
-            # Vectors u = v are the boundary of the domain.
+            # Vectors u = v are the boundary of the domain; a run starts at rest.
+            if random.integers(4) == 0 and len(trained) > 1:
+                entries[trained[-1]] = entries[trained[-2]]
             if random.integers(4) == 0:
-                entries[-1] = entries[-2]
+                entries[buffers] = 0
             products = entries @ entries.T
             unit = Fraction(1, int(random.choice([1, 1, 4, 4, 16])))
             where = {a: k for k, a in enumerate(atoms)}
@@ -168,7 +198,7 @@ class States:
         """Return a point with the solved symbols put in, or None if it meets not all facts."""
         full = dict(point)
         try:
-            for s, e in self.branch.solved.items():
+            for s, e in self._put_in.items():
                 full[s] = exact(e, point)
             for constraint in self.checked:
                 found = sign(constraint.expression, full)
@@ -178,11 +208,32 @@ class States:
             return None
         return full
 
-    @property
+    @cached_property
     def checked(self) -> list[Constraint]:
         """The facts that speak of nothing but the symbols of the points."""
         have = set(self.symbols) | set(self.branch.solved)
-        return [c for c in self.branch.constraints if c.expression.free_symbols <= have]
+        if self.from_vectors:
+            have |= {*self.vocabulary.update_map.variables, *self.vocabulary.update_map.constants}
+        return [c for c in self._facts if c.expression.free_symbols <= have]
+
+    @cached_property
+    def _facts(self) -> list[Constraint]:
+        """The branch's constraints, the Gram matrix at the carried value 0, and the width."""
+        found = list(self.branch.constraints)
+        if self.from_vectors:
+            compared = set(self.branch.solved) - set(self._put_in)
+            return found + [Constraint(s - self.branch.solved[s], "=", "solved") for s in compared]
+        if not self._state:
+            return found
+        names = self.vocabulary.carried
+        unused = {self.vocabulary.base[k]: sp.S.Zero for k in names}
+        unused = {s: z for s, z in unused.items() if s not in self._state}
+        minors = (self.branch.at(m.xreplace(unused)) for m in self.vocabulary.minors)
+        found += [Constraint(m, ">=", "domain") for m in minors]
+        width = self.vocabulary.base.get("n")
+        if width is not None and self._least_width > 1:
+            found.append(Constraint(self.branch.at(width - self._least_width), ">=", "domain"))
+        return found
 
     def inside(self, points: Sequence[Point]) -> np.ndarray:
         """Return which points may meet all facts, by float64 with a margin for rounding."""
@@ -200,7 +251,7 @@ class States:
         """Return points as float64 arrays, the solved symbols included."""
         names = list(points[0]) if points else list(self.symbols)
         columns = {s: np.array([float(p[s]) for p in points]) for s in names}
-        solved = {s: arrays(e, columns) for s, e in self.branch.solved.items()}
+        solved = {s: arrays(e, columns) for s, e in self._put_in.items()}
         ones = np.ones(len(points))
         return columns | {s: v * ones for s, v in solved.items()}
 

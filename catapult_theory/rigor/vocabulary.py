@@ -18,6 +18,7 @@ import sympy as sp
 
 from catapult_theory.errors import ClaimError, InputError
 from catapult_theory.rigor.claim_size import Size, size_of
+from catapult_theory.rigor.gram_domain import gram_minors
 from catapult_theory.symbolic.update_map import UpdateMap
 
 ALIASES: Mapping[str, str] = MappingProxyType(
@@ -94,6 +95,11 @@ class Vocabulary:
         """Every name that resolves on this map, in the order of a reader's interest."""
         names = [*self.base, *self.update_map.observables, *_DEFINED, *self._groups]
         return tuple(dict.fromkeys(name for name in names if self._value(name) is not None))
+
+    @cached_property
+    def minors(self) -> tuple[sp.Expr, ...]:
+        """What is nonnegative because the Gram matrix of the state is; empty if not known."""
+        return gram_minors(self.update_map)
 
     def canonical(self, name: str, position: int) -> str:
         """Return the code-safe spelling of a name, or refuse it with the nearest valid one.
