@@ -13,7 +13,7 @@ from pathlib import Path
 from latex2mathml.converter import convert
 from markdown_it import MarkdownIt
 
-from catapult_theory.errors import InputError, OutputError
+from catapult_theory.errors import CatapultError, InputError
 
 MARK = "@@cell@@"
 _MATH = re.compile(r"\$\$(.+?)\$\$|\$(.+?)\$", re.DOTALL)
@@ -103,7 +103,7 @@ def outputs_of(path: Path, cells: list[Cell]) -> list[str]:
 
     Raises
     ------
-    OutputError
+    CatapultError
         If the script fails; the message holds its last line.
     """
     code = f"\nprint('{MARK}')\n".join(c.text for c in cells if not c.prose)
@@ -113,7 +113,9 @@ def outputs_of(path: Path, cells: list[Cell]) -> list[str]:
         done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True)
     if done.returncode != 0:
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        raise OutputError(f"the derivation {path.name} fails: {last}")
+        raise CatapultError(
+            f"the derivation {path.name} fails ({last}): run it by itself to see where"
+        )
     return [part.strip("\n") for part in done.stdout.split(f"{MARK}\n")]
 
 
@@ -163,8 +165,10 @@ def render(path: Path) -> tuple[str, str]:
 
     Raises
     ------
-    OutputError
-        If the script fails.
+    InputError
+        If the script has no cells.
+    CatapultError
+        If it fails.
     """
     cells = cells_of(path.read_text(encoding="utf-8"))
     if not cells:

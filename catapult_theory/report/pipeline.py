@@ -142,10 +142,8 @@ def _run(bar: Progress, name: str, stage: Stage, settings: Settings) -> Section:
 
 
 def _unfinished(done: int) -> str:
-    following = [name for name, _ in STAGES[done:]]
-    return f"This report is not finished: still to come are {', '.join(following)}." * bool(
-        following
-    )
+    following = ", ".join(name for name, _ in STAGES[done:])
+    return f"Not finished; still to come: {following}." if following else ""
 
 
 def _leave(

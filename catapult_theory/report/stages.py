@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -22,11 +21,11 @@ from catapult_theory.phases.final_curvature import final_curvature_band
 from catapult_theory.phases.phase_plane import phase_plane
 from catapult_theory.report import figures
 from catapult_theory.report.cells import render
+from catapult_theory.report.maps import maps
 from catapult_theory.report.section import Section, Settings, Table
 from catapult_theory.report.style import save
 from catapult_theory.rigor.verify import verify
 from catapult_theory.symbolic import models
-from catapult_theory.symbolic.closure import derive
 from catapult_theory.symbolic.update_map import UpdateMap
 
 Progress = Callable[[int, int], None]
@@ -44,20 +43,6 @@ CLAIMS = (
     ("f' = f - eta*lambda*f + eta**2/n*f**3", "uv:label", None),
     ("f' = f - eta*lambda*f + eta**2/n*f**3", "uv:label", "y = 0"),
 )
-
-
-@cache
-def maps() -> dict[str, UpdateMap]:
-    """Return the update maps of the report by name."""
-    return {
-        "uv-model": derive(models.uv()),
-        "uv-model with a label": derive(models.uv(label=True)),
-        "uv-model, heavy ball": derive(models.uv(), optimizer="heavy_ball"),
-        "two-layer linear network": derive(models.linear(outputs=None)),
-        "two-layer linear network, softmax": derive(
-            models.linear(outputs=None), "softmax_cross_entropy"
-        ),
-    }
 
 
 def derivation_stage(settings: Settings, progress: Progress) -> Section:
@@ -107,7 +92,7 @@ def kernel_stage(settings: Settings, progress: Progress) -> Section:
 
 def phase_stage(settings: Settings, progress: Progress) -> Section:
     """Run the uv-model through its three phases; the plane; the final curvature."""
-    uv = derive(models.uv())
+    uv = maps()["uv-model"]
     labels = ("lazy", "catapult", "divergent")
     orbits = trajectory(uv, START, 60, **grid(eta=[0.3, 1.5, 2.25]), n=4096.0)
     orbits.to_netcdf(settings.data / "trajectories.nc", engine="h5netcdf")
@@ -119,14 +104,14 @@ def phase_stage(settings: Settings, progress: Progress) -> Section:
     progress(2, 3)
     final = _final_curvature(uv, settings)
     final.to_netcdf(settings.data / "final_curvature.nc", engine="h5netcdf")
-    count = 20 if settings.quick else 64
+    count = 16 if settings.quick else 64
     samples = 64 if settings.quick else 256
     bands = [
         final_curvature_band(uv, float(a), samples=samples) for a in np.linspace(2.1, 3.95, count)
     ]
     save(figures.final_curvature(final, bands), settings.figures, "final_curvature")
     progress(3, 3)
-    bounds = str(phase_bounds(derive(models.uv(label=True))))
+    bounds = str(phase_bounds(maps()["uv-model with a label"]))
     return Section(
         "Phases of the uv-model",
         "Below ηλ₀ = 2 the loss falls; between 2 and 4 it first grows to the order of n and ends "
@@ -172,6 +157,8 @@ def text_stage(settings: Settings, progress: Progress) -> Section:
     scripts = sorted(DERIVATIONS.glob("*.py"), key=_reading_order)
     if not scripts:
         return Section("Derivations", "The derivation scripts are not part of this installation.")
+    if settings.quick:
+        return Section("Derivations", "Left out of a quick report: the full one runs them.")
     parts = []
     with ThreadPoolExecutor(max_workers=settings.threads or 2) as pool:
         for i, (title, html) in enumerate(pool.map(render, scripts)):
