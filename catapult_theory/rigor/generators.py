@@ -18,7 +18,7 @@ from sympy.polys.rings import PolyElement, PolyRing
 
 from catapult_theory.errors import ClaimError
 from catapult_theory.rigor.claim_size import Size, size_of
-from catapult_theory.rigor.quotient import Quotient, convert
+from catapult_theory.rigor.quotient import Quotient, convert, factors_of, is_small
 
 MOST_GENERATORS = 8
 
@@ -278,6 +278,8 @@ def written_out(e: sp.Expr) -> sp.Expr:
     if not e.args:
         return e
     args = [written_out(a) for a in e.args]
+    if e.is_Pow and e.exp == sp.Rational(1, 2) and args[0].is_Add:
+        return _root(args[0])
     if isinstance(e, (sp.Max, sp.Min)):
         first, *rest = sorted(args, key=sp.default_sort_key)
         sign = 1 if isinstance(e, sp.Max) else -1
@@ -291,6 +293,23 @@ def written_out(e: sp.Expr) -> sp.Expr:
     if isinstance(e, sp.sinh):
         return (sp.exp(args[0]) - sp.exp(-args[0])) / 2
     return e.func(*args)
+
+
+def _root(inside: sp.Expr) -> sp.Expr:
+    """Return a square root with the squares among the factors of its inside taken out."""
+    symbols = sorted(inside.free_symbols, key=lambda s: s.name)
+    if not symbols or not inside.is_polynomial(*symbols):
+        return sp.sqrt(inside)
+    own = convert(inside, PolyRing(symbols, sp.QQ, sp.polys.orderings.lex)).top
+    if not own or not is_small(own):
+        return sp.sqrt(inside)
+    content, factors = factors_of(own)
+    left = sp.Rational(content.numerator, content.denominator)
+    taken = sp.S.One
+    for factor, power in factors:
+        left *= factor.as_expr() ** (power % 2)
+        taken *= sp.Abs(factor.as_expr()) ** (power // 2)
+    return sp.sqrt(left) * taken
 
 
 def _common_denominator(expressions: Iterable[sp.Expr]) -> int:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from types import MappingProxyType
 from typing import Any
 
@@ -179,11 +179,7 @@ class Vocabulary:
 
     @cached_property
     def _groups(self) -> Mapping[str, sp.Expr]:
-        try:
-            groups = self.update_map.dimensionless().groups
-        except InputError:
-            return {}
-        found = {str(getattr(k, "name", k)): e for k, e in dict(groups).items()}
+        found = _groups_of(self.update_map)
         return {k: e for k, e in found.items() if e.free_symbols <= set(self.base.values())}
 
     def _needs(self, build: Callable[..., sp.Expr], *names: str) -> sp.Expr | None:
@@ -202,6 +198,16 @@ class Vocabulary:
             return None
         target = sp.expand(output - slope)
         return target if target.is_Rational else None
+
+
+@lru_cache(maxsize=32)
+def _groups_of(update_map: UpdateMap) -> Mapping[str, sp.Expr]:
+    """Return the dimensionless groups of a map by name; found once for each map."""
+    try:
+        groups = update_map.dimensionless().groups
+    except InputError:
+        return {}
+    return {str(getattr(k, "name", k)): e for k, e in groups.items()}
 
 
 _DEFINED: Mapping[str, Callable[[Vocabulary], Any]] = MappingProxyType(
