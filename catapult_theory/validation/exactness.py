@@ -30,7 +30,7 @@ TAME_RATE = 3.0
 STATES_ALONG = 100
 # Beyond this size squares and products of three approach the largest float.
 COMPARED_UP_TO = 1e90
-LAM_EVERY = 50
+LAM_EVERY = 100
 
 Array = Any
 Orbit = dict[str, Array]
@@ -180,7 +180,7 @@ def orbit_errors(
     update_map : UpdateMap
     raw : dict of str to array
         Brute-force orbit, steps first: states, and ``loss`` and ``lam`` (the latter every
-        50 steps for matrix models).
+        100 steps for matrix models).
     steps : int
     given : mapping
         Values of the parameters.
