@@ -133,7 +133,7 @@ def phase_plane(plane: Any) -> Figure:
             kept = _up_to_first((orbit[:, 0] > plane.a[-1]) | (orbit[:, 1] > plane.domain[-1]))
             label = None if name in named else f"{name} orbit, from the large dot"
             named.add(name)
-            style = {"color": COLOURS[name], "linewidth": 0.9, "markersize": 4}
+            style: dict[str, Any] = {"color": COLOURS[name], "linewidth": 0.9, "markersize": 4}
             axes.plot(*orbit[kept].T, ".-", label=label, zorder=3, **style)
             axes.plot(*orbit[0], "o", color=COLOURS[name], markersize=7, zorder=4, clip_on=False)
         axes.set(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -27,10 +28,8 @@ def phases() -> Figure:
     -------
     matplotlib.figure.Figure
     """
-    rates = np.array([0.3, 1.5, 2.25])
-    orbits = trajectory(
-        derive(models.uv()), {"f": 1.0, "lam": 2.0}, 60, n=4096.0, **grid(eta=rates)
-    )
+    rates: dict[str, Any] = grid(eta=np.array([0.3, 1.5, 2.25]))
+    orbits = trajectory(derive(models.uv()), {"f": 1.0, "lam": 2.0}, 60, n=4096.0, **rates)
     return figures.trajectories(orbits, ("lazy", "catapult", "divergent"))
 
 

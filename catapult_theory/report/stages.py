@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -94,7 +95,8 @@ def phase_stage(settings: Settings, progress: Progress) -> Section:
     """Run the uv-model through its three phases; the plane; the final curvature."""
     uv = maps()["uv-model"]
     labels = ("lazy", "catapult", "divergent")
-    orbits = trajectory(uv, START, 60, **grid(eta=[0.3, 1.5, 2.25]), n=4096.0)
+    three: dict[str, Any] = grid(eta=[0.3, 1.5, 2.25])
+    orbits = trajectory(uv, START, 60, n=4096.0, **three)
     orbits.to_netcdf(settings.data / "trajectories.nc", engine="h5netcdf")
     save(figures.trajectories(orbits, labels), settings.figures, "trajectories")
     progress(1, 3)
@@ -128,7 +130,7 @@ def phase_stage(settings: Settings, progress: Progress) -> Section:
 def _final_curvature(uv: UpdateMap, settings: Settings) -> xr.Dataset:
     rates = np.linspace(0.1, 4.5, 89 if settings.quick else 353)
     axes = grid(eta_lam0=rates, n=[1e4, 1e8])
-    given = {"eta": axes["eta_lam0"] / START["lam"], "n": axes["n"]}
+    given: dict[str, Any] = {"eta": axes["eta_lam0"] / START["lam"], "n": axes["n"]}
     result = run(uv, START, 4000, threads=settings.threads, **given)
     return result.assign(ratio=result.lam / START["lam"], behaviour=classify(result))
 

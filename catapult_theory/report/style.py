@@ -19,7 +19,7 @@ COLOURS = {
     "measured": "#CC79A7",
     "mark": "#444444",
 }
-SETTINGS = {
+SETTINGS: Any = {
     "figure.dpi": 110,
     "savefig.dpi": 180,
     "figure.constrained_layout.use": True,

@@ -90,7 +90,6 @@ def _cases(quick: bool) -> dict[str, dict[str, Any]]:
     return cases | {
         "uv, lazy": {"eta_lam0": 1.5},
         "uv, logistic, label 1": {"model": models.uv(label=1), "loss": "logistic"},
-        "digits, k = 1, lazy": {**one, "eta_lam0": 1.5},
         "digits, k = 10, softmax": {**ten, "loss": "softmax_cross_entropy"},
         "digits, k = 10, weight decay": {**ten, "optimizer": "weight_decay", "omega": 0.01},
     }
@@ -108,7 +107,7 @@ def _courses(settings: Settings, progress: Callable[[int], None]) -> xr.Dataset:
     progress(1)
     found += _course("digits", linear, derive(linear), digits(samples), settings.seed)
     progress(2)
-    joined = xr.concat(found, "case", coords="minimal")
+    joined = xr.concat(found, "case", coords="minimal", data_vars="all")
     joined.attrs = {"tolerance": ORBIT_TOLERANCE, "n": WIDTH, "seed": settings.seed}
     return joined
 
@@ -127,7 +126,8 @@ def _course(
         start = [values[0] for values in raw]
         errors = {k: _distance(_orbit(m, start, rates[i], data), raw) for k, m in both.items()}
         title = rf"{name}, {phase}, $\eta\lambda_0={eta_lam0:g}$"
-        found = xr.Dataset({k: ("step", v) for k, v in errors.items()}, {"step": one.step})
+        variables: dict[str, Any] = {k: ("step", v) for k, v in errors.items()}
+        found = xr.Dataset({**variables, "eta": rates[i]}, {"step": np.arange(STEPS + 1)})
         yield found.expand_dims(case=[title])
 
 
