@@ -39,7 +39,10 @@ def pytest_make_collect_report(collector):
 
 
 @pytest.fixture(scope="session", autouse=True)
-def own_cache(tmp_path_factory):
+def own_cache(tmp_path_factory, worker_id):
     """Generated code of a test session goes to a folder of its own, unless one is given."""
-    if "CATAPULT_CACHE" not in os.environ:
-        os.environ["CATAPULT_CACHE"] = str(tmp_path_factory.mktemp("kernels"))
+    if "CATAPULT_CACHE" in os.environ:
+        return
+    base = tmp_path_factory.getbasetemp()
+    whole = base if worker_id == "master" else base.parent  # one folder for all workers
+    os.environ["CATAPULT_CACHE"] = str(whole / "kernels")

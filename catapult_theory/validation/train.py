@@ -89,7 +89,7 @@ def train(
 
     Examples
     --------
-    >>> ds = train("uv", n=64, eta=1.5, steps=100)
+    >>> ds = train("uv", n=64, eta=1.2, steps=200)
     >>> ds.lam.dims, bool(ds.lam[-1] < ds.lam[0]), int(ds.status)
     (('step',), True, 1)
     """
