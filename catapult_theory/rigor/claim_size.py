@@ -165,23 +165,29 @@ def size_of(expression: sp.Expr, leaves: Mapping[sp.Symbol, Size], where: str = 
             total = step(part).check(where)
         return total
     if isinstance(expression, sp.Pow) and expression.exp.is_Rational:
-        return power_size(size_of(expression.base, leaves, where), expression, where)
+        base, exponent = expression.args
+        return power_size(size_of(base, leaves, where), base, exponent, where)
     for argument in expression.args:
         size_of(argument, leaves, where)
     return SYMBOL
 
 
-def power_size(base: Size, power: sp.Pow, where: str) -> Size:
-    """Return the size of a power with a rational exponent; a root counts as a new symbol."""
-    exponent = power.exp
+def power_size(size: Size, base: sp.Expr, exponent: sp.Rational, where: str) -> Size:
+    """Return the size of a power with a rational exponent; a root counts as a new symbol.
+
+    Raises
+    ------
+    ClaimError
+        If the exponent or the size of the power exceeds its bound.
+    """
     whole = exponent if exponent.is_Integer else 2 * exponent
     if abs(whole) > 4 * EXPONENT:
         raise ClaimError(f"exponent {exponent}{where} is too large: at most {EXPONENT}")
     if not exponent.is_Integer:
-        base = SYMBOL
+        size = SYMBOL
     if whole >= 0:
-        return base.power(int(whole)).check(where)
-    return base.inverse(power.base).power(int(-whole)).check(where)
+        return size.power(int(whole)).check(where)
+    return size.inverse(base).power(int(-whole)).check(where)
 
 
 def _digits(number: sp.Rational) -> int:

@@ -25,15 +25,16 @@ _NUMBER = re.compile(r"\d+(\.\d*)?([eE][+-]?\d+)?|\.\d+([eE][+-]?\d+)?")
 _INDEX = re.compile(
     r"\s?(ₜ(₊₁)?|_\{\s*t\s*(\+\s*1\s*)?\}|_?\(\s*t\s*(\+\s*1\s*)?\)|\[\s*t\s*(\+\s*1\s*)?\])"
 )
+_EXPONENTIAL = re.compile(r"\s*(?:\^|\*\*)\s*(?=[({])")
 _RELATION = re.compile(r"<=|>=|==|=<|=>|!=|:=|[=<>≤≥⩽⩾≠≈~]")
-_OPERATOR = re.compile(r"\*\*|[-+*/^·×−⋅∙÷]")  # noqa: RUF001
-_PRIMES = re.compile(r"\s?['′’]+")  # noqa: RUF001
+_OPERATOR = re.compile(r"\*\*|[-+*/^·×−⋅∙÷]")
+_PRIMES = re.compile(r"\s?['′’]+")
 _RELATIONS = {
     "=": "==", "==": "==", "<=": "<=", ">=": ">=", "<": "<", ">": ">", "≤": "<=", "⩽": "<=",
     "≥": ">=", "⩾": ">=", "=<": "<=", "=>": ">=",
 }  # fmt: skip
 _OPERATORS = {
-    "^": "**", "·": "*", "×": "*", "⋅": "*", "∙": "*", "−": "-", "÷": "/",  # noqa: RUF001
+    "^": "**", "·": "*", "×": "*", "⋅": "*", "∙": "*", "−": "-", "÷": "/",
 }  # fmt: skip
 _SUPERSCRIPTS = {"²": "2", "³": "3", "⁴": "4", "⁵": "5", "⁶": "6"}
 _OPEN, _CLOSE = "([{", ")]}"
@@ -156,6 +157,8 @@ def name_tokens(text: str, match: re.Match[str], vocabulary: Vocabulary) -> tupl
     function = _FUNCTION_ALIASES.get(word, word)
     if function in FUNCTIONS:
         return [Token("function", function, here)], end
+    if word == "e" and (power := _EXPONENTIAL.match(text, end)):
+        return [Token("function", "exp", here)], power.end()
     after = False
     if word not in vocabulary.base:
         stem = word.removesuffix("_next")

@@ -167,7 +167,7 @@ class Reader:
             raise ClaimError(f"the exponent{where} is too large: at most {limits.EXPONENT}")
         if base.is_zero and exponent < 0:
             raise ClaimError(f"division by zero{where}")
-        size = power_size(size, sp.Pow(SAMPLE, exponent), where)
+        size = power_size(size, base, exponent, where)
         return _finite(sp.Pow(base, exponent), where), size
 
     def _call(self, node: ast.Call, name: str, depth: int) -> tuple[sp.Expr, Size]:
@@ -191,9 +191,6 @@ class Reader:
             raise ClaimError(f"two steps{where}: a claim is about one step")
         primed = self._vocabulary.primed(value)
         return primed, size_of(primed, self._vocabulary.sizes(primed), where)
-
-
-SAMPLE = sp.Dummy("base", real=True)
 
 
 def _finite(value: sp.Expr, where: str) -> sp.Expr:

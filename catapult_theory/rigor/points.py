@@ -170,7 +170,8 @@ def sign(expression: sp.Expr, point: Point) -> int | None:
     except Irrational:
         pass
     terms = [precise(t, point) for t in sp.Add.make_args(expression)]
-    total, scale = mpmath.fsum(terms), max(1, *(abs(t) for t in terms))
+    with mpmath.workdps(DIGITS):
+        total, scale = mpmath.fsum(terms), max(1, *(abs(t) for t in terms))
     if abs(total) <= _NOISE * scale:
         return None
     return 1 if total > 0 else -1

@@ -25,7 +25,7 @@ ALIASES: Mapping[str, str] = MappingProxyType(
     {
         "lambda": "lam", "λ": "lam", "Theta": "lam", "Θ": "lam", "ntk": "lam", "NTK": "lam",
         "η": "eta", "β": "beta", "ω": "omega", "κ": "kappa", "Δ": "Delta", "∆": "Delta",
-        "L": "loss", "ℓ": "loss", "ftilde": "g", "f_tilde": "g",  # noqa: RUF001
+        "L": "loss", "ℓ": "loss", "ftilde": "g", "f_tilde": "g",
     }
 )  # fmt: skip
 
@@ -120,6 +120,11 @@ class Vocabulary:
             return own
         if own in _ABSENT:
             raise ClaimError(f"unknown name {name!r} at position {position}: {_ABSENT[own]}")
+        if len(own) > 1 and all(letter in self.known for letter in own):
+            raise ClaimError(
+                f"unknown name {own[:30]!r} at position {position}: for a product write "
+                f"{'*'.join(own[:15])}"
+            )
         near = difflib.get_close_matches(name, [*self.known, *ALIASES], n=1, cutoff=0.5)
         hint = f" did you mean {near[0]!r}?" if near else ""
         shown = name if len(name) <= 30 else name[:27] + "..."
