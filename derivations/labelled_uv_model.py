@@ -47,7 +47,7 @@ edge = next(x for x in factors if x.kind == "edge")
 # exactly. (For $y<0$ replace $u$ by $-u$.)
 #
 # Solved for the learning rate this is the largest one at which training stays bounded, at any
-# width and from any start:
+# width and from any start, as long as $\kappa<2$ there:
 
 # %%
 bounds = ct.phase_bounds(labelled)
@@ -56,13 +56,14 @@ print(bounds.eta_max)
 
 # %% [markdown]
 # Two limits: without a label it is $4/\lambda$; and as $n\to\infty$ at fixed $y$ the label drops
-# out. At finite width a label on the far side of $f$ lowers the edge.
+# out. At finite width a label $y>0$ that $f$ has yet to reach lowers the edge; one that $f$ has
+# overshot raises it.
 #
 # ## Stability is another matter
 #
 # A bounded run need not converge. Minima with zero loss need $\lambda\ge2|y|/\sqrt n$ and are
-# stable only for $\eta\lambda<2$, so that none is left when $|\kappa|>1$: training then ends in a
-# cycle or in chaos, bounded all the same.
+# stable only for $\eta\lambda<2$, so that none is left when $|\kappa|>1$: below the edge training
+# then ends in a cycle or in chaos, bounded all the same.
 
 # %%
 print(bounds.eta_stable)

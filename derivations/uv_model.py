@@ -26,7 +26,7 @@ print(uv.derivation())
 print(f"$${uv.latex()}$$")
 
 # %% [markdown]
-# ## Two limits
+# ## Infinite width, and what it misses
 #
 # At fixed $f$ and $n\to\infty$ only the linear dynamics of the tangent kernel is left: the kernel
 # does not move, and training converges for $\eta\lambda<2$.
@@ -48,8 +48,9 @@ print(f"$${small.latex()}$$")
 #
 # For $2<a_0<4$ the output grows, and as $a-4<0$ the curvature $a=\eta\lambda$ falls by
 # $b\,(4-a)$ at every step, until it is below $2$ and the loss converges, at a *smaller* curvature
-# than at the start. For $a_0>4$ the same term makes the curvature grow: training diverges. That
-# the curvature never grows below $4$ can be asked as a claim, and that it holds up to $5$ as well:
+# than at the start. For $a_0>4$ the same term makes the curvature grow, and training diverges
+# unless the output hits zero exactly. That the curvature never grows below $4$ can be put as a
+# claim, and so can the bolder one that it never grows below $5$:
 
 # %%
 falls = ct.verify("lam' <= lam", model, where="eta*lam < 4")

@@ -82,7 +82,7 @@ def kernel_stage(settings: Settings, progress: Progress) -> Section:
         stem = f"{name.replace(',', '').replace(' ', '_').replace('-', '_')}_{backend}"
         (settings.kernels / f"{stem}.py").write_text(kernel.source)
         if backend == "numba":
-            counts = " → ".join(f"{c} {p}" for p, c in kernel.operations.items())
+            counts = " → ".join(f"{p} {c}" for p, c in kernel.operations.items())
             rows.append((name, counts))
             listings.append((f"kernel: {name} (Numba)", kernel.source))
         progress(i + 1, len(todo))
