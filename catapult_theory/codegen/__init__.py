@@ -1,0 +1,1 @@
+"""Code generation: update maps lowered, emitted for a target, compiled and run."""

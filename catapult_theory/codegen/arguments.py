@@ -10,8 +10,6 @@ import numpy as np
 
 from catapult_theory.errors import InputError, unknown_name
 
-POSITIVE = ("n", "eta")
-
 
 @dataclass(frozen=True)
 class Lanes:
@@ -44,7 +42,12 @@ def numeric(name: str, value: Any, dtype: Any) -> np.ndarray:
     InputError
         If it is not real and numeric.
     """
-    array = np.asarray(value)
+    try:
+        array = np.asarray(value)
+        if array.dtype.kind == "O":  # exact numbers such as fractions
+            array = array.astype(float)
+    except (TypeError, ValueError) as cause:
+        raise InputError(f"{name} must be real numbers, got {value!r:.60}") from cause
     if array.dtype.kind not in "iufb":
         raise InputError(f"{name} must be real numbers, got {array.dtype} values: {value!r:.60}")
     return array.astype(dtype)
@@ -57,6 +60,28 @@ def checked_parameters(update_map: Any, given: Mapping[str, Any], dtype: Any) ->
     ------
     InputError
     """
+    check_parameter_names(update_map, given)
+    arrays = {s.name: numeric(s.name, given[s.name], dtype) for s in update_map.constants}
+    for s in update_map.constants:
+        _check_sign(s, arrays[s.name])
+    return arrays
+
+
+def _check_sign(symbol: Any, values: Any) -> None:
+    """Refuse values that the assumptions of a parameter exclude; NaN marks a lane invalid."""
+    if symbol.is_positive and np.any(values <= 0):
+        raise InputError(f"{symbol.name} must be positive, got {np.nanmin(values):g}")
+    if symbol.is_nonnegative and np.any(values < 0):
+        raise InputError(f"{symbol.name} must not be negative, got {np.nanmin(values):g}")
+
+
+def check_parameter_names(update_map: Any, given: Mapping[str, Any]) -> None:
+    """Refuse unknown and missing parameters.
+
+    Raises
+    ------
+    InputError
+    """
     names = [s.name for s in update_map.constants]
     for name in given:
         if name not in names:
@@ -64,15 +89,10 @@ def checked_parameters(update_map: Any, given: Mapping[str, Any], dtype: Any) ->
     missing = [name for name in names if name not in given]
     if missing:
         raise InputError(f"missing parameter {', '.join(missing)}: give {missing[0]}=...")
-    arrays = {name: numeric(name, given[name], dtype) for name in names}
-    for name in POSITIVE:
-        if name in arrays and np.any(arrays[name] <= 0):
-            raise InputError(f"{name} must be positive, got {np.min(arrays[name]):g}")
-    return arrays
 
 
-def checked_state(update_map: Any, state: Mapping[str, Any], dtype: Any) -> dict[str, Any]:
-    """Return the state in order; refuse unknown and missing names.
+def check_state_names(update_map: Any, state: Mapping[str, Any]) -> None:
+    """Refuse unknown and missing state variables.
 
     Raises
     ------
@@ -85,7 +105,17 @@ def checked_state(update_map: Any, state: Mapping[str, Any], dtype: Any) -> dict
     missing = [name for name in names if name not in state]
     if missing:
         raise InputError(f"missing state {', '.join(missing)}: the state is {', '.join(names)}")
-    return {name: numeric(name, state[name], dtype) for name in names}
+
+
+def checked_state(update_map: Any, state: Mapping[str, Any], dtype: Any) -> dict[str, Any]:
+    """Return the state in order; refuse unknown and missing names.
+
+    Raises
+    ------
+    InputError
+    """
+    check_state_names(update_map, state)
+    return {s.name: numeric(s.name, state[s.name], dtype) for s in update_map.variables}
 
 
 def checked_data(update_map: Any, data: Any, dtype: Any) -> tuple[Any, ...]:
@@ -165,8 +195,8 @@ def lanes_of(
     count = int(np.prod(shape))
 
     def flat(array: Any, tail: tuple[int, ...]) -> Any:
-        whole = np.broadcast_to(array, (*shape, *tail)).reshape(count, *tail)
-        return np.ascontiguousarray(whole)
+        # A fresh array each: kernels write into the states, and compile for one layout.
+        return np.broadcast_to(array, (*shape, *tail)).reshape(count, *tail).copy(order="C")
 
     return Lanes(
         shape,

@@ -184,8 +184,8 @@ class Association:
         if not whole:
             if node.shape == ("m", "m"):
                 cost = FORBIDDEN
-            elif self._free(product(chain[i : j + 1])):
-                cost = 0.0
+            else:
+                cost = min(cost, self._known_cost(product(chain[i : j + 1])))
         return cost, node
 
     @staticmethod
@@ -193,9 +193,11 @@ class Association:
         rows, inner, cols = left.shape[0], left.shape[1], right.shape[1]
         return float(nominal(rows) * nominal(inner) * nominal(cols))
 
-    def _free(self, chain: Node) -> bool:
-        known = {chain.key, mirrored(chain, self.symmetric).key} & self.available
-        return bool(known) or self.fixed(chain)
+    def _known_cost(self, chain: Node) -> float:
+        """Return what a product costs that is there anyway; a transpose is second best."""
+        if chain.key in self.available or self.fixed(chain):
+            return 0.0
+        return 0.5 if mirrored(chain, self.symmetric).key in self.available else FORBIDDEN
 
     def split_trace(self, chain: Sequence[Node]) -> Node:
         """Return tr(A B ...) as an entrywise sum over the two halves of a cyclic word.
@@ -219,19 +221,17 @@ class Association:
                 cost = left_cost + right_cost + nominal(left.shape[0]) * nominal(left.shape[1])
                 options.append((cost, start, cut, left, right))
         _, _, _, left, right = min(options, key=lambda option: option[:3])
-        if left.op == "transpose":
-            left, right = right, left
-        return Node("sum", (mul(self._flipped(left), right),))
+        if left.op == "transpose" and right.op != "transpose":
+            return Node("sum", (mul(self._flipped(left), right),))
+        return Node("sum", (mul(left, self._flipped(right)),))
 
     def _half(self, word: Sequence[Node]) -> tuple[float, Node]:
         if len(word) == 1:
             return 0.0, word[0]
         cost, node = self.best(word)
-        if self._free(product(word)):
-            cost = 0.0
-        elif node.shape == ("m", "m"):
-            cost = FORBIDDEN
-        return cost, node
+        if node.shape == ("m", "m"):
+            return FORBIDDEN, node
+        return min(cost, self._known_cost(product(word))), node
 
     def _flipped(self, node: Node) -> Node:
         if node.op == "matmul":
@@ -269,4 +269,3 @@ def associated(
         return Node(node.op, tuple(map(split, node.args)), node.value, node.shape)
 
     return [rewrite(split(root), replace) for root in roots]
-

@@ -1,12 +1,13 @@
-"""The comment at the head of every generated file: equations, symbols, units, shapes, source."""
+"""The comment at the head of every generated file: equations, symbols, shapes, source."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from catapult_theory.codegen.labels import describe
+from catapult_theory.codegen.lowering import code_name
 
-WIDTH = 96
+SIZES = {"m": "number of samples", "d": "number of inputs", "k": "number of outputs"}
 
 
 def header(update_map: Any, backend: str) -> str:
@@ -28,7 +29,6 @@ def header(update_map: Any, backend: str) -> str:
     >>> "lam' = " in header(derive(models.uv()), "array")
     True
     """
-    symbols = [*update_map.variables, *update_map.constants, *update_map.data]
     lines = [
         f"Exact training dynamics of the model {update_map.model!r}: {update_map.loss} loss, "
         f"{update_map.optimizer}.",
@@ -37,18 +37,39 @@ def header(update_map: Any, backend: str) -> str:
         "",
         *(f"    {line}" for line in str(update_map).splitlines()[:-1]),
         "",
-        "Symbols:",
+        "Symbols, all of them pure numbers:",
         "",
-        *(f"    {_symbol_line(s)}" for s in symbols),
+        *(f"    {line}" for line in _symbol_lines(update_map)),
         "",
         'Source: Lewkowycz et al., "The large learning rate phase of deep learning: the catapult',
         'mechanism" (arXiv 2003.02218); derived by catapult_theory. This file needs only',
         f"{'NumPy and Numba' if backend == 'numba' else 'an array-API library such as NumPy'}.",
+        "Quantities named h depend on the data alone, c on parameters alone; x are intermediate.",
     ]
     return '"""' + "\n".join(lines).replace("\\", "\\\\") + '\n"""\n'
 
 
-def _symbol_line(s: Any) -> str:
-    attrs = describe(s.name)
-    shape = f", shape {tuple(s.shape)}" if hasattr(s, "shape") else ""
-    return f"{s.name}: {attrs.get('long_name', s.name)}, unit {attrs.get('units', '1')}{shape}"
+def _symbol_lines(update_map: Any) -> list[str]:
+    """Return name, shape, meaning and definition of every symbol, in columns."""
+    rows = []
+    for s in (*update_map.variables, *update_map.constants, *update_map.data):
+        shape = ", ".join(map(str, s.shape)) if hasattr(s, "shape") else ""
+        name = code_name(s.name)
+        meaning = describe(s.name).get("long_name", s.name)
+        parts = [meaning if meaning != s.name else "", _definition(update_map, s)]
+        rows.append((name, f"({shape})" if shape else "scalar", "; ".join(p for p in parts if p)))
+    sizes = {str(x) for s in (*update_map.variables, *update_map.data) for x in _symbols_of(s)}
+    rows += [(name, "integer", SIZES.get(name, "size of a matrix")) for name in sorted(sizes)]
+    widths = [max(len(row[i]) for row in rows) for i in range(2)]
+    return [f"{a.ljust(widths[0])}  {b.ljust(widths[1])}  {c}".rstrip() for a, b, c in rows]
+
+
+def _definition(update_map: Any, s: Any) -> str:
+    value = update_map.gram.get(s)
+    if value is not None:
+        return f"{s.name} = {value}"
+    return {"X": "inputs, a sample a row", "Y": "targets, a sample a row"}.get(s.name, "")
+
+
+def _symbols_of(s: Any) -> set[Any]:
+    return set().union(*(size.free_symbols for size in getattr(s, "shape", ())))

@@ -17,9 +17,13 @@ Shape = tuple[Size, ...]
 SCALAR: Shape = ()
 
 # Operators that act on every entry of their arguments; all others are matrix operations.
-ELEMENTWISE = frozenset(
-    "number symbol add mul div power call where lt le gt ge eq ne and or not identity outer".split()
-)
+# fmt: off
+ELEMENTWISE = frozenset({
+    "number", "symbol", "add", "mul", "div", "power", "call", "where", "lt", "le", "gt", "ge",
+    "eq", "ne", "and", "or", "not", "identity", "outer",
+})
+# fmt: on
+_SHAPED = ("identity", "slice", "symbol")
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,8 +34,8 @@ class Node:
     ----------
     op : str
         "number", "symbol", "add", "mul", "div", "power", "call", "where", a comparison, or a
-        matrix operation: "matmul", "outer" (a column times a row), "transpose", "softmax", "logsumexp", "sum", "slice",
-        "block", "identity".
+        matrix operation: "matmul", "outer" (a column times a row), "transpose", "softmax",
+        "logsumexp", "sum", "trace", "slice", "block", "identity".
     args : tuple of Node
     value : object
         The number, the name of a symbol or of a called function, the exponent of a power,
@@ -50,7 +54,7 @@ class Node:
     def __post_init__(self) -> None:
         inner = ",".join(a.key for a in self.args)
         label = "" if self.value is None else f":{self.value}"
-        shape = f"@{self.shape}" if self.op in ("identity", "slice", "symbol") and self.shape else ""
+        shape = f"@{self.shape}" if self.op in _SHAPED and self.shape else ""
         object.__setattr__(self, "key", f"{self.op}{label}{shape}({inner})")
         object.__setattr__(self, "size", 1 + sum(a.size for a in self.args))
 

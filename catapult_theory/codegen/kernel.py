@@ -3,28 +3,35 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 from collections import namedtuple
-from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
 
 from catapult_theory.codegen.arguments import Lanes, checked_steps, lanes_of
-from catapult_theory.codegen.array_source import emit_array
+from catapult_theory.codegen.array_namespace import foreign_among, foreign_arguments
+from catapult_theory.codegen.array_target import ACTION, PREFIX, emit_array
 from catapult_theory.codegen.eigen import top_eigenvalue
-from catapult_theory.codegen.programs import Lowered, lower
-from catapult_theory.codegen.numba_source import emit_numba
+from catapult_theory.codegen.execution import (
+    LANES_PER_CHUNK,
+    follow_compiled,
+    run_compiled,
+    single_threaded_blas,
+)
+from catapult_theory.codegen.lowering import Program, loop_program
+from catapult_theory.codegen.numba_target import emit_numba
+from catapult_theory.codegen.operations import OperationTable
 from catapult_theory.codegen.storage import load_module
 from catapult_theory.errors import InputError, MissingBackend, unknown_name
 from catapult_theory.symbolic.matrix_nodes import TopEigenvalue
 
 BACKENDS = ("array", "numba")
 DTYPES = ("float64", "float32")
-LANES_PER_CHUNK = 4096
+
+__all__ = ["LANES_PER_CHUNK", "Kernel", "RunResult", "compile"]
 
 
 @dataclass(frozen=True)
@@ -64,27 +71,33 @@ class Kernel:
     backend: str
     dtype: str
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return compile, (self.update_map, self.backend, self.dtype)
+
     @cached_property
-    def _lowered(self) -> Lowered:
-        return lower(self.update_map)
+    def _program(self) -> Program:
+        return loop_program(self.update_map)
 
     @cached_property
     def source(self) -> str:
         """The generated source: readable, standalone, the same to the byte in every process."""
         emit = emit_numba if self.backend == "numba" else emit_array
-        return emit(self.update_map, self._lowered, self.dtype)
+        return emit(self.update_map, self._program, self.dtype)
 
     @property
-    def operations(self) -> dict[str, int]:
-        """Operations of one step after each pass."""
-        return dict(self._lowered.passes)
+    def operations(self) -> OperationTable:
+        """Operations of one time step (new state, loss, verdicts) after each pass.
+
+        A mapping from the names of the passes to counts; prints as a table by kind.
+        """
+        return self._program.operations
 
     @cached_property
     def _arrays(self) -> Any:
         """The module of the array target, which steps and observes for every backend."""
         source = self.source
         if self.backend != "array":
-            source = emit_array(self.update_map, self._lowered, self.dtype)
+            source = emit_array(self.update_map, self._program, self.dtype)
         return load_module(source, ("array", self.dtype))
 
     @cached_property
@@ -94,9 +107,13 @@ class Kernel:
         key = ("numba", self.dtype, numba.__version__, np.__version__)
         return load_module(self.source, key)
 
+    @property
+    def _names(self) -> list[str]:
+        return [s.name for s in self.update_map.variables]
+
     @cached_property
     def _tuple(self) -> Any:
-        return namedtuple("State", [s.name for s in self.update_map.variables])
+        return namedtuple("State", self._names)
 
     def step(self, *state: Any, **parameters: Any) -> Any:
         """Return the state after one step.
@@ -126,43 +143,32 @@ class Kernel:
         >>> kernel.step(1.0, 2.0, eta=0.5, n=4)
         State(f=0.0625, lam=1.625)
         """
-        names = [s.name for s in self.update_map.variables]
+        names = self._names
         if len(state) != len(names):
             raise InputError(f"step() takes the state {', '.join(names)} first, got {len(state)}")
-        foreign = any(_is_foreign(a) for a in (*state, *parameters.values()))
-        if self.backend == "array" and foreign:
-            return self._foreign_step(state, parameters)
-        data = tuple(parameters.pop(s.name, None) for s in self.update_map.data)
-        given = data if any(a is not None for a in data) else None
         named = dict(zip(names, state, strict=True))
-        lanes = lanes_of(self.update_map, named, parameters, given, self.dtype)
-        new = self._step_lanes(lanes)
-        scalars = not lanes.shape and not self.update_map.is_matrix
+        parts = [parameters.pop(s.name, None) for s in self.update_map.data]
+        data = tuple(parts) if any(part is not None for part in parts) else None
+        if self._foreign(named, parameters, data):
+            given = foreign_arguments(self.update_map, named, parameters, data, self.dtype)
+            return self._tuple(*self._arrays.step(*(x for group in given for x in group)))
+        lanes = lanes_of(self.update_map, named, parameters, data, self.dtype)
+        with np.errstate(all="ignore"):
+            new = self._arrays.step(*lanes.states, *lanes.parameters, *lanes.data)
         shaped = (a.reshape((*lanes.shape, *a.shape[1:])) for a in new)
+        scalars = not lanes.shape and not self.update_map.is_matrix
         return self._tuple(*(a.item() if scalars else a for a in shaped))
 
-    def _step_lanes(self, lanes: Lanes) -> tuple[Any, ...]:
-        with np.errstate(all="ignore"):
-            new = self._arrays.step(*lanes.states, *self._spread(lanes), *lanes.data)
-        return new if isinstance(new, tuple) else (new,)
-
-    def _foreign_step(self, state: tuple[Any, ...], parameters: Mapping[str, Any]) -> Any:
-        """One step on arrays of another library, left as they are."""
-        order = [s.name for s in (*self.update_map.constants, *self.update_map.data)]
-        for name in parameters:
-            if name not in order:
-                raise unknown_name("parameter", name, order)
-        missing = [name for name in order if name not in parameters]
-        if missing:
-            raise InputError(f"missing parameter {', '.join(missing)}: give {missing[0]}=...")
-        new = self._arrays.step(*state, *(parameters[name] for name in order))
-        return self._tuple(*(new if isinstance(new, tuple) else (new,)))
-
-    def _spread(self, lanes: Lanes) -> tuple[Any, ...]:
-        """Return parameters so that they broadcast against matrices of the lanes."""
-        if not self.update_map.is_matrix:
-            return lanes.parameters
-        return tuple(p[:, None, None] for p in lanes.parameters)
+    def _foreign(self, state: Mapping[str, Any], given: Mapping[str, Any], data: Any) -> bool:
+        """Whether arguments are arrays of another library, which the array target can take."""
+        if not foreign_among((*state.values(), *given.values(), *(data or ()))):
+            return False
+        if self.backend != "array":
+            raise InputError(
+                f"the {self.backend} backend takes NumPy arrays: convert the arguments, or "
+                "compile with backend='array', which leaves them in their library"
+            )
+        return True
 
     def run(
         self,
@@ -202,77 +208,25 @@ class Kernel:
         [1, 1, 2]
         """
         count = checked_steps(steps)
+        if self._foreign(state, parameters, data):
+            given = foreign_arguments(self.update_map, state, parameters, data, self.dtype)
+            states, verdicts = self._arrays.run(*given, count)
+            return self._result(states, verdicts)
         lanes = lanes_of(self.update_map, state, parameters, data, self.dtype)
         if self.backend == "array":
-            return self._packed(lanes, self._run_arrays(lanes, count))
-        work = self._run_matrices if self.update_map.is_matrix else self._run_scalars
-        return self._packed(lanes, work(lanes, count, threads))
-
-    def _packed(self, lanes: Lanes, parts: tuple[Any, ...]) -> RunResult:
-        states = parts[: len(lanes.states)]
-        names = [s.name for s in self.update_map.variables]
-        shaped = {
-            name: a.reshape((*lanes.shape, *a.shape[1:]))
-            for name, a in zip(names, states, strict=True)
-        }
-        rest = (a.reshape(lanes.shape) for a in parts[len(lanes.states) :])
-        return RunResult(shaped, *rest)
-
-    def _run_scalars(self, lanes: Lanes, steps: int, threads: int | None) -> tuple[Any, ...]:
-        states = tuple(np.empty_like(a) for a in lanes.states)
-        outcome = _outcome_buffers(lanes.count, self.dtype)
-        inputs = (*lanes.states, *lanes.parameters)
-
-        def portion(low: int, high: int) -> None:
-            self._compiled.run(low, high, steps, *inputs, *states, *outcome)
-
-        _in_threads(portion, lanes.count, threads, LANES_PER_CHUNK)
-        return (*states, *outcome)
-
-    def _run_matrices(self, lanes: Lanes, steps: int, threads: int | None) -> tuple[Any, ...]:
-        states = tuple(np.empty_like(a) for a in lanes.states)
-        outcome = _outcome_buffers(lanes.count, self.dtype)
-        kept = tuple(np.empty((0, *a.shape[1:]), a.dtype) for a in lanes.states)
-
-        def portion(low: int, high: int) -> None:
-            for i in range(low, high):
-                *new, loss, peak, peak_step, status, at = self._lane(lanes, i, steps, 1, kept)
-                for target, value in zip(states, new, strict=True):
-                    target[i] = value
-                for buffer, value in zip(outcome, (loss, peak, peak_step, status, at), strict=True):
-                    buffer[i] = value
-
-        _in_threads(portion, lanes.count, threads, 1)
-        return (*states, *outcome)
-
-    def _lane(self, lanes: Lanes, i: int, steps: int, every: int, kept: Any) -> Any:
-        own = (*(a[i] for a in lanes.states), *(p[i] for p in lanes.parameters), *lanes.data)
-        return self._compiled.run(steps, every, *own, *kept)
-
-    def _run_arrays(self, lanes: Lanes, steps: int) -> tuple[Any, ...]:
-        peak = peak_step = at = None
-        for t, (state, code, loss) in enumerate(self._orbit(lanes, steps)):
-            if peak is None:
-                peak, peak_step, at = (
-                    loss,
-                    np.zeros(loss.shape, np.int64),
-                    np.full(loss.shape, steps),
+            with np.errstate(all="ignore"), single_threaded_blas():
+                states, verdicts = self._arrays.run(
+                    lanes.states, lanes.parameters, lanes.data, count
                 )
-            with np.errstate(all="ignore"):
-                higher = loss > peak
-            peak, peak_step = np.where(higher, loss, peak), np.where(higher, t, peak_step)
-            at = np.where((code != 0) & (at > t), t, at)
-            if (code != 0).all():
-                break
-        loss = np.where(code == 3, np.nan, loss)
-        parts = (loss, peak, peak_step, code, at)
-        return (*state, *(np.asarray(p).reshape(lanes.count) for p in parts))
+        else:
+            states, verdicts = run_compiled(self._compiled, lanes, count, threads, self.dtype)
+        return self._result(
+            (a.reshape((*lanes.shape, *a.shape[1:])) for a in states),
+            (v.reshape(lanes.shape) for v in verdicts),
+        )
 
-    def _orbit(self, lanes: Lanes, steps: int) -> Iterable[Any]:
-        start = tuple(lanes.states)
-        given = (*self._spread(lanes), *lanes.data)
-        with np.errstate(all="ignore"):
-            yield from self._arrays.orbit(steps, start, given)
+    def _result(self, states: Iterable[Any], verdicts: Iterable[Any]) -> RunResult:
+        return RunResult(dict(zip(self._names, states, strict=True)), *verdicts)
 
     def trajectory(
         self,
@@ -317,113 +271,108 @@ class Kernel:
         ((3,), 0.5)
         """
         count, stride = checked_steps(steps), checked_steps(every, "every", 1)
+        shown = [name for name in observables if name not in self._names]
+        for name in shown:
+            if name not in self.update_map.observables:
+                raise unknown_name("observable", name, self.update_map.observables)
+        if self._foreign(state, parameters, data):
+            if out is not None or shown:
+                raise InputError("out= and observables= take NumPy arrays: convert the arguments")
+            given = foreign_arguments(self.update_map, state, parameters, data, self.dtype)
+            kept = self._arrays.trajectory(*given, count, stride)
+            return dict(zip(self._names, kept, strict=True))
         lanes = lanes_of(self.update_map, state, parameters, data, self.dtype)
         rows = count // stride + 1
-        kept = self._kept(lanes, count, stride, rows, threads)
-        names = [s.name for s in self.update_map.variables]
-        result = {
-            name: a.reshape((rows, *lanes.shape, *a.shape[2:]))
-            for name, a in zip(names, kept, strict=True)
-        }
-        for name in observables:
-            if name not in result:
-                result[name] = self._observed(name, lanes, kept).reshape(rows, *lanes.shape)
-        return result if out is None else _filled(out, result)
+        buffers = _buffers(self._names, shown, lanes, rows, out, self.dtype)
+        kept = tuple(
+            _flat(buffers[name], a) for name, a in zip(self._names, lanes.states, strict=True)
+        )
+        self._follow(lanes, count, stride, kept, threads)
+        for name, values in zip(self._names, kept, strict=True):
+            _store(buffers[name], values)
+        for name in shown:
+            _store(buffers[name], self._observed(name, lanes, kept))
+        return buffers
 
-    def _kept(
-        self, lanes: Lanes, steps: int, every: int, rows: int, threads: int | None
-    ) -> tuple[Any, ...]:
-        kept = tuple(np.empty((rows, *a.shape), a.dtype) for a in lanes.states)
-        if self.backend == "array":
-            for t, (state, _, _) in enumerate(self._orbit(lanes, steps)):
+    def _follow(
+        self, lanes: Lanes, steps: int, every: int, rows: tuple[Any, ...], threads: int | None
+    ) -> None:
+        """Fill the rows with states 0, every, 2 every, ..."""
+        if self.backend == "numba":
+            follow_compiled(self._compiled, lanes, steps, every, rows, threads)
+            return
+        last = 0
+        with np.errstate(all="ignore"), single_threaded_blas():
+            orbit = self._arrays.orbit(lanes.states, lanes.parameters, lanes.data, steps)
+            for t, state, _ in orbit:
                 if t % every == 0:
-                    for buffer, value in zip(kept, state, strict=True):
-                        buffer[t // every] = value
-            return kept
-        if self.update_map.is_matrix:
-
-            def portion(low: int, high: int) -> None:
-                for i in range(low, high):
-                    own = tuple(np.empty((rows, *a.shape[1:]), a.dtype) for a in lanes.states)
-                    self._lane(lanes, i, steps, every, own)
-                    for buffer, value in zip(kept, own, strict=True):
-                        buffer[:, i] = value
-
-            _in_threads(portion, lanes.count, threads, 1)
-            return kept
-        whole = np.empty((len(kept), rows, lanes.count), np.dtype(self.dtype))
-        inputs = (*lanes.states, *lanes.parameters)
-
-        def scalars(low: int, high: int) -> None:
-            self._compiled.trajectory(low, high, steps, every, *inputs, whole)
-
-        _in_threads(scalars, lanes.count, threads, LANES_PER_CHUNK)
-        return tuple(whole)
+                    last = t // every
+                    for buffer, value in zip(rows, state, strict=True):
+                        buffer[last] = value
+        for buffer, value in zip(rows, state, strict=True):
+            buffer[last + 1 :] = value
 
     def _observed(self, name: str, lanes: Lanes, kept: tuple[Any, ...]) -> Any:
         """Return an observable at the kept steps, of shape (rows, lanes)."""
-        if name not in self.update_map.observables:
-            raise unknown_name("observable", name, self.update_map.observables)
-        given = (*self._spread(lanes), *lanes.data)
-        rows = kept[0].shape[0]
         if isinstance(self.update_map.observables[name], TopEigenvalue):
             return self._eigenvalues(lanes, kept)
-        function = getattr(self._arrays, f"observe_{name}")
+        function = getattr(self._arrays, f"{PREFIX}{name}")
+        values = np.empty((kept[0].shape[0], lanes.count), self.dtype)
         with np.errstate(all="ignore"):
-            if self.update_map.is_matrix:
-                values = [function(*(a[t] for a in kept), *given) for t in range(rows)]
-                return np.array(values).reshape(rows, lanes.count)
-            return np.broadcast_to(np.asarray(function(*kept, *given)), (rows, lanes.count)).copy()
+            for row, state in zip(values, zip(*kept, strict=True), strict=True):
+                row[...] = function(*state, *lanes.parameters, *lanes.data)
+        return values
 
     def _eigenvalues(self, lanes: Lanes, kept: tuple[Any, ...]) -> Any:
-        rows, shape = kept[0].shape[0], lanes.data[1].shape
-        values = np.full((rows, lanes.count), np.nan)
-        for t in range(rows):
-            for i in range(lanes.count):
-                own = (*(a[t, i] for a in kept), *(p[i] for p in lanes.parameters), *lanes.data)
-                if all(np.isfinite(a).all() for a in own):
-                    values[t, i] = top_eigenvalue(
-                        lambda r, own=own: self._arrays.kernel_action(*own, r), shape
-                    )
+        shape = lanes.data[1].shape
+        action = getattr(self._arrays, ACTION)
+        values = np.full((kept[0].shape[0], lanes.count), np.nan)
+        for t, i in np.ndindex(*values.shape):
+            own = (*(a[t, i] for a in kept), *(p[i] for p in lanes.parameters), *lanes.data)
+            if all(np.isfinite(a).all() for a in own[: len(kept)]):
+                values[t, i] = top_eigenvalue(partial(action, *own), shape)
         return values
 
 
-def _outcome_buffers(count: int, dtype: str) -> tuple[Any, ...]:
-    """Return buffers for loss, peak, its step, status and its step."""
-    real = (np.empty(count, dtype), np.empty(count, dtype))
-    return (*real, *(np.empty(count, np.int64) for _ in range(3)))
-
-
-def _is_foreign(value: Any) -> bool:
-    return hasattr(value, "__array_namespace__") and not isinstance(value, (np.ndarray, np.generic))
-
-
-def _filled(out: Mapping[str, Any], result: Mapping[str, Any]) -> dict[str, Any]:
-    for name, values in result.items():
+def _buffers(
+    names: list[str],
+    shown: list[str],
+    lanes: Lanes,
+    rows: int,
+    out: Mapping[str, Any] | None,
+    dtype: str,
+) -> dict[str, Any]:
+    """Return the arrays of a trajectory, checked where the caller gives them."""
+    shapes = {
+        name: (rows, *lanes.shape, *a.shape[1:])
+        for name, a in zip(names, lanes.states, strict=True)
+    }
+    shapes |= dict.fromkeys(shown, (rows, *lanes.shape))
+    if out is None:
+        return {name: np.empty(shape, dtype) for name, shape in shapes.items()}
+    for name, shape in shapes.items():
         buffer = out.get(name)
-        if not isinstance(buffer, np.ndarray) or buffer.shape != values.shape:
-            raise InputError(f"out[{name!r}] must be an array of shape {values.shape}")
+        if not isinstance(buffer, np.ndarray) or buffer.shape != shape:
+            raise InputError(f"out[{name!r}] must be an array of shape {shape}")
         if not buffer.flags.writeable:
             raise InputError(f"out[{name!r}] is read-only: give an array that can be written")
-        buffer[...] = values
-    return dict(out)
+        if buffer.dtype.kind != "f":
+            raise InputError(f"out[{name!r}] holds {buffer.dtype}: give one of {dtype}")
+    return {name: out[name] for name in shapes}
 
 
-def _in_threads(
-    portion: Callable[[int, int], None], count: int, threads: int | None, chunk: int
-) -> None:
-    """Work through the lanes in chunks, on several threads, BLAS single-threaded inside."""
-    from threadpoolctl import threadpool_limits
+def _flat(buffer: Any, like: Any) -> Any:
+    """Return a buffer with flat lanes: a view where its layout allows, else a new array."""
+    shape = (buffer.shape[0], *like.shape)
+    if buffer.flags.c_contiguous and buffer.dtype == like.dtype:
+        return buffer.reshape(shape)
+    return np.empty(shape, like.dtype)
 
-    workers = checked_steps(threads, "threads", 1) if threads is not None else os.cpu_count() or 1
-    bounds = [(i, min(i + chunk, count)) for i in range(0, count, chunk)]
-    with threadpool_limits(1, user_api="blas"):
-        if workers == 1 or len(bounds) <= 1:
-            for low, high in bounds:
-                portion(low, high)
-            return
-        with ThreadPoolExecutor(workers) as pool:
-            list(pool.map(lambda b: portion(*b), bounds))
+
+def _store(buffer: Any, values: Any) -> None:
+    """Copy values into a buffer, unless they are a view of it."""
+    if not np.shares_memory(buffer, values):
+        buffer[...] = values.reshape(buffer.shape)
 
 
 def compile(update_map: Any, backend: str = "auto", dtype: str = "float64") -> Kernel:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -43,14 +43,25 @@ class PassCount:
         return sum(getattr(self, kind) for kind in KINDS)
 
 
-@dataclass(frozen=True)
-class OperationTable:
-    """The passes in order with their operation counts; prints as a table."""
+@dataclass(frozen=True, eq=False)
+class OperationTable(Mapping[str, int]):
+    """The passes in order: a mapping from names to operations per step; prints as a table.
+
+    Parameters
+    ----------
+    rows : tuple of PassCount
+    """
 
     rows: tuple[PassCount, ...]
 
-    def __getitem__(self, name: str) -> PassCount:
-        return {row.name: row for row in self.rows}[name]
+    def __getitem__(self, name: str) -> int:
+        return {row.name: row.total for row in self.rows}[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(row.name for row in self.rows)
+
+    def __len__(self) -> int:
+        return len(self.rows)
 
     def __str__(self) -> str:
         head = ("pass", "add", "mul", "div", "func", "matmul", "total", "hoisted")
@@ -108,7 +119,7 @@ def count(
         else:
             once += sum(cost.values())
         pending += [(a, here) for a in node.args]
-    return PassCount(name, *(tally[kind] for kind in KINDS), once)
+    return PassCount(name, once=once, **{kind: tally[kind] for kind in KINDS})
 
 
 def _cost(node: Node) -> dict[str, int]:

@@ -17,8 +17,9 @@ from catapult_theory.codegen.passes import DATA, PARAMETERS, STEP, Level
 
 Pair = tuple[Node, Node]
 
-# Operations that every target computes as a statement of its own.
-STATEMENTS = frozenset("matmul softmax logsumexp sum block".split())
+# Operations that every target computes as a statement of its own, and those that take names.
+STATEMENTS = frozenset(["matmul", "softmax", "logsumexp", "sum", "block"])
+ON_NAMES = frozenset(["matmul", "outer", "softmax", "logsumexp", "block"])
 
 
 @dataclass(frozen=True)
@@ -156,8 +157,10 @@ class _Builder:
         self.definitions, self.level, self.namer = definitions, level, namer
         self.assignments: list[Assignment] = []
         self.done: dict[str, Node] = {}
-        self.uses = _uses([*definitions.values(), *outputs.values()])
-        self.by_value = {v.key: ir.symbol(k, v.shape) for k, v in definitions.items() if not v.is_leaf}
+        trees = [*definitions.values(), *outputs.values()]
+        self.uses, self.operands = _uses(trees), _operands(trees)
+        values = {k: v for k, v in definitions.items() if not v.is_leaf}
+        self.by_value = {v.key: ir.symbol(k, v.shape) for k, v in values.items()}
 
     def lowered(self, node: Node, above: int = STEP) -> Node:
         """Return the node with its named parts replaced, recording their assignments."""
@@ -176,11 +179,13 @@ class _Builder:
         """Lower the arguments of a node; matrix operations take names only."""
         here = self.level(node)
         args = [self.lowered(a, here) for a in node.args]
-        if node.op in ("matmul", "outer", "softmax", "logsumexp", "block"):
+        if node.op in ON_NAMES:
             args = [self._operand(a, b) for a, b in zip(args, node.args, strict=True)]
         return node.rebuilt(args) if args else node
 
     def _wanted(self, node: Node, above: int) -> bool:
+        if node.key in self.operands:
+            return True
         if node.is_leaf or node.op in ("transpose", "outer") or node.is_negation:
             return False
         shared = self.uses[node.key] > 1 or self.level(node) < above
@@ -222,6 +227,13 @@ def _uses(roots: Iterable[Node]) -> Counter[str]:
         uses.update(a.key for a in below)
         stack += below
     return uses
+
+
+def _operands(roots: Iterable[Node]) -> frozenset[str]:
+    """Return what operations on names are applied to and what is not a name itself."""
+    nodes = [x for root in roots for x in walk(root) if x.op in ON_NAMES]
+    inner = (a.args[0] if a.op == "transpose" else a for x in nodes for a in x.args)
+    return frozenset(a.key for a in inner if a.op != "symbol")
 
 
 def _unsigned(node: Node) -> Node:

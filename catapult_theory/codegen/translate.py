@@ -15,7 +15,7 @@ from sympy.matrices.expressions.slice import MatrixSlice
 from catapult_theory.codegen import ir
 from catapult_theory.codegen.ir import Node, add, call, mul, number, power, symbol
 from catapult_theory.errors import InputError
-from catapult_theory.symbolic.matrix_nodes import Elementwise, ElementSum, LogSumExp, Softmax
+from catapult_theory.symbolic.matrix_nodes import ElementSum, Elementwise, LogSumExp, Softmax
 
 _FUNCTIONS: Mapping[Any, str] = {
     sp.exp: "exp",
@@ -100,7 +100,7 @@ class _Translator:
         title = type(e).__name__
         raise InputError(
             f"cannot generate code for {title} in {str(e)[:80]}: rewrite the loss or observable "
-            "with exp, log, tanh, Abs, Max, Min, sqrt, Piecewise, trigonometric functions and powers"
+            "with exp, log, tanh, Abs, Max, Min, sqrt, Piecewise, sin, cos and powers"
         )
 
     def _rules(self) -> tuple[tuple[Any, Callable[[Any], Node]], ...]:
@@ -129,7 +129,7 @@ class _Translator:
         if e.is_Rational and e.is_finite:
             return number(Fraction(int(e.p), int(e.q)))
         if not e.is_finite:
-            raise InputError(f"cannot generate code for {e}: an expression of the map is not finite")
+            raise InputError(f"cannot generate code for {e}: the map is not finite")
         return number(float(e))
 
     def _power(self, e: Any) -> Node:
@@ -161,7 +161,7 @@ class _Translator:
     def _piecewise(self, e: Any) -> Node:
         *cases, last = e.args
         if last.cond != sp.true:
-            raise InputError(f"{e} has no value where none of its conditions holds: add (value, True)")
+            raise InputError(f"{e} has no value where no condition holds: add (value, True)")
         result = self.of(last.expr)
         for case in reversed(cases):
             args = (self.of(case.cond), self.of(case.expr), result)

@@ -1,0 +1,203 @@
+"""Model-independent parts of the array target: helpers, and the loop over time steps.
+
+The loop is the same text for every model; it knows the state as a tuple only.
+"""
+
+from __future__ import annotations
+
+from catapult_theory.codegen.bodies import packed
+from catapult_theory.codegen.lowering import Program, judged_names
+from catapult_theory.codegen.status import LIMITS
+
+NAMESPACE = '''def namespace(*values):
+    """Return the array namespace of the first argument that has one, else NumPy."""
+    for value in values:
+        if hasattr(value, "__array_namespace__"):
+            return value.__array_namespace__()
+    import numpy
+
+    return numpy'''
+
+COLUMNS = '''def columns(value):
+    """Let a number for each lane broadcast against a matrix for each lane."""
+    return value[..., None, None] if getattr(value, "ndim", 0) else value
+
+
+def scalars(value):
+    """Undo `columns`."""
+    return value[..., 0, 0]
+
+
+def per_lane(test, value):
+    """Whether something holds for every entry of a lane's matrix."""
+    xp = namespace(value)
+    return xp.all(test(value), axis=(-2, -1))'''
+
+NO_COLUMNS = '''def columns(value):
+    """Scalar states broadcast against parameters as they are."""
+    return value
+
+
+scalars = columns
+
+
+def per_lane(test, value):
+    """Whether something holds for a lane."""
+    return test(value)'''
+
+SOFTPLUS = '''def softplus(x):
+    """log(1 + exp(x)) without overflow."""
+    xp = namespace(x)
+    return xp.log1p(xp.exp(-xp.abs(x))) + 0.5 * (x + xp.abs(x))'''
+
+SIGMOID = '''def sigmoid(x):
+    """1 / (1 + exp(-x)) without overflow."""
+    xp = namespace(x)
+    small = xp.exp(-xp.abs(x))
+    return xp.where(x >= 0.0, xp.ones_like(small), small) / (1.0 + small)'''
+
+TOTAL = '''def total(matrix):
+    """The sum of all entries of each lane's matrix, with both axes kept."""
+    return namespace(matrix).sum(matrix, axis=(-2, -1), keepdims=True)'''
+
+SOFTMAX = '''def softmax(rows):
+    """The softmax of each row."""
+    xp = namespace(rows)
+    weights = xp.exp(rows - xp.max(rows, axis=-1, keepdims=True))
+    return weights / xp.sum(weights, axis=-1, keepdims=True)'''
+
+LOGSUMEXP = '''def logsumexp(rows):
+    """The logarithm of the sum of exponentials of each row, as a column."""
+    xp = namespace(rows)
+    top = xp.max(rows, axis=-1, keepdims=True)
+    return xp.log(xp.sum(xp.exp(rows - top), axis=-1, keepdims=True)) + top'''
+
+_LOOPS = '''UNDECIDED, CONVERGED, DIVERGED, INVALID = 0, 1, 2, 3
+BOUND = {BOUND}
+TOLERANCE = {TOLERANCE}
+ROUNDING = {ROUNDING}
+
+
+def lanes_of(state, parameters):
+    """Return state and parameters over common lanes, and the shape of the lanes."""
+    xp = namespace(*state, *parameters)
+    parameters = [xp.asarray(p, dtype=state[0].dtype) for p in parameters]
+    views = xp.broadcast_arrays(*(scalars(x) for x in state), *parameters)
+    shape = views[0].shape
+    state = tuple(xp.broadcast_to(x, shape + x.shape[{INNER}:]) for x in state)
+    return state, tuple(views[len(state) :]), shape
+
+
+def orbit(state, parameters, data, steps):
+    """Yield the step, the state and the verdicts so far; a decided lane keeps its state.
+
+    The verdicts are loss, peak_loss, peak_step, status and status_step, arrays over lanes.
+    """
+    state, given, shape = lanes_of(state, parameters)
+    parameters = tuple(columns(p) for p in given)
+    xp = namespace(*state)
+    hoisted = constants(*parameters, *data)
+    zero = xp.zeros(shape, dtype=xp.int64)
+    valid = zero == 0
+    for value in state:
+        valid = valid & per_lane(lambda x: ~xp.isnan(x), value)
+    for value in given:
+        valid = valid & ~xp.isnan(value)
+    nothing = xp.zeros(shape, dtype=state[0].dtype) + xp.nan
+    loss = peak_loss = nothing
+    largest = xp.zeros(shape, dtype=state[0].dtype)
+    peak_step, status = zero, xp.where(valid, zero, zero + INVALID)
+    status_step = xp.where(valid, zero + steps, zero)
+    for t in range(steps + 1):
+        active = status == UNDECIDED
+        {JUDGED}, new = evaluate(state, parameters, data, hoisted)
+        loss = xp.where(active, now, loss)
+        higher = active & ((now > peak_loss) | xp.isnan(peak_loss))
+        peak_loss = xp.where(higher, now, peak_loss)
+        peak_step = xp.where(higher, zero + t, peak_step)
+        diverged = active & {DIVERGED}
+{CONVERGED}
+        status = xp.where(diverged, zero + DIVERGED, status)
+        status = xp.where(converged, zero + CONVERGED, status)
+        status_step = xp.where(diverged | converged, zero + t, status_step)
+        yield t, state, (loss, peak_loss, peak_step, status, status_step)
+        active = status == UNDECIDED
+        if t == steps or not xp.any(active):
+            return
+        finite = valid
+        for value in new:
+            finite = finite & per_lane(xp.isfinite, value)
+        overflowed = active & ~finite
+        status = xp.where(overflowed, zero + DIVERGED, status)
+        status_step = xp.where(overflowed, zero + t + 1, status_step)
+        taken = columns(active & finite)
+        state = tuple(xp.where(taken, a, b) for a, b in zip(new, state, strict=True))
+
+
+def run(state, parameters, data, steps):
+    """Return the final state and the verdicts.
+
+    Parameters: state and parameters are tuples of arrays that broadcast over lanes, in the
+    order above; data is {DATA}.
+    """
+    for _, state, verdicts in orbit(state, parameters, data, steps):
+        pass
+    return state, verdicts
+
+
+def trajectory(state, parameters, data, steps, every=1):
+    """Return the states at steps 0, every, 2 every, ..., steps first."""
+    kept = []
+    for t, last, _ in orbit(state, parameters, data, steps):
+        if t % every == 0:
+            kept.append(last)
+    kept += [last] * (steps // every + 1 - len(kept))
+    return tuple(namespace(*last).stack(rows) for rows in zip(*kept, strict=True))'''
+
+_SMALL = """        largest = xp.where(active & (grad_norm2 > largest), grad_norm2, largest)
+        small = grad_norm2 <= TOLERANCE * largest"""
+_ROUNDED = """
+        small = small | (grad_norm2 <= ROUNDING * rounding)"""
+_CONVERGED = """
+        converged = active & ~diverged & small"""
+_STABLE = """
+        if xp.any(converged):
+            converged = converged & (stability_margin(state, given, data) > 0.0)"""
+_NEVER = "        converged = active & ~active"
+
+
+def loops(program: Program, dtype: str, margin: bool) -> str:
+    """Return the loop over time steps with this program's verdicts filled in.
+
+    Parameters
+    ----------
+    program : Program
+        Its outputs say what there is to judge by.
+    dtype : str
+    margin : bool
+        Whether the module has a function ``stability_margin``.
+
+    Returns
+    -------
+    str
+    """
+    judged = judged_names(program)
+    converged = _NEVER
+    if "grad_norm2" in judged:
+        rounded = _ROUNDED if "rounding" in judged else ""
+        converged = _SMALL + rounded + _CONVERGED + (_STABLE if margin else "")
+    limits = LIMITS[dtype]
+    fields = {
+        "CONVERGED": converged,
+        "BOUND": repr(limits.bound),
+        "TOLERANCE": repr(limits.tolerance),
+        "ROUNDING": repr(limits.rounding),
+        "INNER": "-2" if program.is_matrix else "len(x.shape)",
+        "DATA": "(X, Y)" if program.is_matrix else "the empty tuple",
+        "DIVERGED": "(size > BOUND)" if "size" in judged else "(now > BOUND)",
+        "JUDGED": packed(["now" if name == "loss" else name for name in judged]),
+    }
+    filled = _LOOPS
+    for key, value in fields.items():
+        filled = filled.replace("{" + key + "}", value)
+    return filled

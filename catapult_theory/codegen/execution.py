@@ -1,0 +1,132 @@
+"""Running compiled functions over lanes: threads, BLAS limits, buffers."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from catapult_theory.codegen.arguments import Lanes, checked_steps
+from catapult_theory.codegen.storage import cache_folder
+from catapult_theory.errors import OutputError
+
+# Lanes that one call of a compiled loop works on: large against the cost of a call.
+LANES_PER_CHUNK = 4096
+LEAST_LANES = 64
+
+Portion = Callable[[int, int], None]
+
+
+def cores() -> int:
+    """Return the number of cores that this process may use."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
+@contextmanager
+def single_threaded_blas() -> Iterator[None]:
+    """Keep BLAS to one thread: lanes run side by side, and bits do not depend on it."""
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1, user_api="blas"):
+        yield
+
+
+def in_threads(portion: Portion, count: int, threads: int | None, matrices: bool) -> None:
+    """Work through the lanes in chunks, on several threads.
+
+    Parameters
+    ----------
+    portion : callable
+        Works on lanes ``low`` to ``high``; compiled code that holds no lock.
+    count : int
+        Number of lanes.
+    threads : int or None
+        None for all cores.
+    matrices : bool
+        Whether a lane is dear enough to be a chunk of its own.
+
+    Raises
+    ------
+    InputError
+        If ``threads`` is not a positive integer.
+    OutputError
+        If compiled code cannot be cached (a full disk).
+    """
+    workers = checked_steps(threads, "threads", 1) if threads is not None else cores()
+    share = -(-count // workers)
+    chunk = 1 if matrices else min(LANES_PER_CHUNK, max(LEAST_LANES, share))
+    bounds = [(i, min(i + chunk, count)) for i in range(0, count, chunk)]
+    try:
+        if workers == 1 or len(bounds) <= 1:
+            for low, high in bounds:
+                portion(low, high)
+            return
+        with ThreadPoolExecutor(workers) as pool:
+            list(pool.map(lambda b: portion(*b), bounds))
+    except OSError as cause:
+        raise OutputError(
+            f"cannot store compiled code in {cache_folder()} ({cause.strerror}): free some space "
+            "or set $CATAPULT_CACHE to another folder"
+        ) from cause
+
+
+def verdict_buffers(count: int, dtype: str) -> tuple[Any, ...]:
+    """Return buffers for loss, peak_loss, peak_step, status, status_step of each lane."""
+    real = (np.empty(count, dtype), np.empty(count, dtype))
+    return (*real, *(np.empty(count, np.int64) for _ in range(3)))
+
+
+def run_compiled(
+    module: Any, lanes: Lanes, steps: int, threads: int | None, dtype: str
+) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+    """Run a Numba module over lanes.
+
+    Parameters
+    ----------
+    module : module
+    lanes : Lanes
+    steps : int
+    threads : int or None
+    dtype : str
+
+    Returns
+    -------
+    states, verdicts : tuple of arrays
+    """
+    verdicts = verdict_buffers(lanes.count, dtype)
+    inputs = (*lanes.states, *lanes.parameters, *lanes.data, *verdicts)
+
+    def portion(low: int, high: int) -> None:
+        module.run(low, high, steps, *inputs)
+
+    with single_threaded_blas():
+        in_threads(portion, lanes.count, threads, bool(lanes.data))
+    return lanes.states, verdicts
+
+
+def follow_compiled(
+    module: Any, lanes: Lanes, steps: int, every: int, rows: tuple[Any, ...], threads: int | None
+) -> None:
+    """Fill buffers of shape (steps // every + 1, lanes, ...) with the states of a Numba module.
+
+    Parameters
+    ----------
+    module : module
+    lanes : Lanes
+    steps, every : int
+    rows : tuple of arrays
+    threads : int or None
+    """
+    verdicts = verdict_buffers(lanes.count, rows[0].dtype.name)
+    inputs = (*rows, *lanes.states, *lanes.parameters, *lanes.data, *verdicts)
+
+    def portion(low: int, high: int) -> None:
+        module.trajectory(low, high, steps, every, *inputs)
+
+    with single_threaded_blas():
+        in_threads(portion, lanes.count, threads, bool(lanes.data))
