@@ -23,7 +23,7 @@ from catapult_theory.symbolic.closure import derive
 from catapult_theory.symbolic.model import Model
 from catapult_theory.symbolic.symbols import eta, f, lam, n, relu, vectors, y
 from catapult_theory.validation import exactness, with_wrong_coefficient
-from catapult_theory.validation.exactness import _largest
+from catapult_theory.validation.exactness import _largest, _summands
 
 RULES = {
     "gd": {},
@@ -158,10 +158,25 @@ def test_a_wrong_coefficient_changes_that_order_alone():
     assert with_wrong_coefficient(linear, order=3).updates == linear.updates
 
 
-def test_errors_are_measured_over_the_running_maximum():
+def test_errors_are_measured_over_their_scale():
     raw = np.array([[0.0], [2.0], [-4.0], [0.1]])
-    assert _largest(raw + np.array([[0.0], [0.0], [0.0], [0.4]]), raw) == pytest.approx(0.1)
-    assert _largest(raw + np.array([[0.1], [0.0], [0.0], [0.0]]), raw) == np.inf
+    scale = np.array([0.0, 2.0, 4.0, 4.0])
+    late, early = np.zeros((2, 4, 1))
+    late[3], early[0] = 0.4, 0.1
+    assert _largest(raw + late, raw, scale) == pytest.approx(0.1)
+    assert _largest(raw + early, raw, scale) == np.inf
+
+
+def test_inner_products_with_velocities_are_measured_over_their_summands():
+    slow = derive(models.uv(), optimizer="heavy_ball")
+    phi = np.random.default_rng(0).normal(size=(50, 4))
+    gram = (phi.T @ phi / 50)[None]
+    sizes = _summands(slow, gram, 50)
+    assert set(sizes) == {s.name for s in slow.variables[2:]}
+    u, v, pu, pv = np.linalg.norm(phi, axis=0)
+    assert sizes["P_u_P_v"][0] == pytest.approx(pu * pv / 50)
+    mixed = sorted(sizes[s.name][0] for s in slow.variables if s.name in ("x1", "x2"))
+    assert mixed == pytest.approx(sorted([(pu * v + pv * u) / 50, (pu * u + pv * v) / 50]))
 
 
 def test_what_does_not_close_has_nothing_to_compare():

@@ -1,7 +1,9 @@
 """Exactness: the derived update map against brute-force training on raw parameters.
 
 Both start from one set of raw parameters. Errors are measured against the running maximum
-of each variable's norm. Over whole orbits they stay near rounding where the dynamics is
+of each variable's norm; for inner products with velocities, which start at zero and cancel
+at large width, against that of their summands |phi_i| |phi_j|, the size of the rounding of
+an inner product. Over whole orbits they stay near rounding where the dynamics is
 tame; at tiny widths and in chaos or divergence rounding is amplified, and the map is
 compared one step at a time from states along the brute-force orbit.
 """
@@ -14,10 +16,13 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+import sympy as sp
 
 from catapult_theory.codegen.kernel import compile as compile_kernel
 from catapult_theory.errors import InputError, NotClosed
 from catapult_theory.networks import gaussian_start, top_eigenvalue, train_network
+from catapult_theory.symbolic.symbols import Inner
+from catapult_theory.symbolic.symbols import n as WIDTH
 from catapult_theory.symbolic.update_map import UpdateMap
 from catapult_theory.validation.controls import with_wrong_coefficient
 from catapult_theory.validation.problem import Pairing, pair
@@ -156,13 +161,13 @@ def exactness(
     start = both.raw_start(gaussian_start(seed).raw(both.own_shapes, n))
     X = None if data is None else np.asarray(next(iter(data)))
     eta = float(eta_lam0 / top_eigenvalue(both.network, start, X))
-    raw, compared = _brute_force(both, update_map, start, data, eta, steps)
+    raw, scales, compared = _brute_force(both, update_map, start, data, eta, steps)
     tame = n >= TAME_WIDTH and eta_lam0 <= TAME_RATE and compared == steps
     given = {**{k: v for k, v in both.constants.items() if k in update_map.parameters._fields},
              "eta": eta, "n": float(n)}  # fmt: skip
     measure = orbit_errors if tame else step_errors
-    errors = measure(update_map, raw, compared, given, data)
-    control = measure(with_wrong_coefficient(update_map), raw, compared, given, data)
+    errors = measure(update_map, raw, scales, compared, given, data)
+    control = measure(with_wrong_coefficient(update_map), raw, scales, compared, given, data)
     return ExactnessResult(
         model=update_map.model, loss=update_map.loss, optimizer=update_map.optimizer, n=n,
         eta=eta, eta_lam0=eta_lam0, steps=compared, over_orbit=tame, errors=errors,
@@ -171,7 +176,12 @@ def exactness(
 
 
 def orbit_errors(
-    update_map: UpdateMap, raw: Orbit, steps: int, given: Mapping[str, Any], data: Any
+    update_map: UpdateMap,
+    raw: Orbit,
+    scales: Orbit,
+    steps: int,
+    given: Mapping[str, Any],
+    data: Any,
 ) -> dict[str, float]:
     """Return the largest error of each variable over an orbit from the first raw state.
 
@@ -181,6 +191,8 @@ def orbit_errors(
     raw : dict of str to array
         Brute-force orbit, steps first: states, and ``loss`` and ``lam`` (the latter every
         100 steps for matrix models).
+    scales : dict of str to array
+        What errors are measured against, at the steps of ``raw``.
     steps : int
     given : mapping
         Values of the parameters.
@@ -199,17 +211,25 @@ def orbit_errors(
         rows.append(point)
     orbit = {name: np.array([row[i] for row in rows]) for i, name in enumerate(names)}
     orbit |= _observed(update_map, orbit, given, data)
-    return {name: _largest(orbit[name], raw[name][: len(orbit[name])]) for name in orbit}
+    return {
+        name: _largest(theory, raw[name][: len(theory)], scales[name][: len(theory)])
+        for name, theory in orbit.items()
+    }
 
 
 def step_errors(
-    update_map: UpdateMap, raw: Orbit, steps: int, given: Mapping[str, Any], data: Any
+    update_map: UpdateMap,
+    raw: Orbit,
+    scales: Orbit,
+    steps: int,
+    given: Mapping[str, Any],
+    data: Any,
 ) -> dict[str, float]:
     """Return the largest error of one step from states along the raw orbit.
 
     Parameters
     ----------
-    update_map, raw, steps, given, data
+    update_map, raw, scales, steps, given, data
         As for `orbit_errors`.
 
     Returns
@@ -222,7 +242,7 @@ def step_errors(
     stacked = [raw[name][chosen] for name in names]
     new = kernel.step(*stacked, **given, **_named_data(update_map, data))
     return {
-        name: _largest(np.asarray(image), raw[name][chosen + 1], raw[name], chosen)
+        name: _largest(np.asarray(image), raw[name][chosen + 1], scales[name][chosen + 1])
         for name, image in zip(names, new, strict=True)
     }
 
@@ -234,8 +254,8 @@ def _kernel(update_map: UpdateMap) -> Any:
 
 def _brute_force(
     both: Pairing, update_map: UpdateMap, start: Any, data: Any, eta: float, steps: int
-) -> tuple[Orbit, int]:
-    """Return the raw orbit as states, loss and lam, and the number of steps to compare."""
+) -> tuple[Orbit, Orbit, int]:
+    """Return the raw orbit (states, loss, lam), its scales and the number of steps to compare."""
     lam_every = LAM_EVERY if both.model.is_matrix else 1
     result = train_network(
         both.network, data, eta=eta, steps=steps, start=start, optimizer=both.rule,
@@ -248,7 +268,27 @@ def _brute_force(
     raw |= {"loss": result.loss, "lam": result["lam"]}
     sizes = np.max([_norms(raw[s.name]) for s in update_map.variables], axis=0)
     large = np.flatnonzero(~(sizes < COMPARED_UP_TO))
-    return raw, int(large[0]) - 1 if len(large) else len(sizes) - 1
+    scales = {name: np.maximum.accumulate(_norms(a)) for name, a in raw.items()}
+    scales |= _summands(update_map, result["gram"], result.n)
+    return raw, scales, int(large[0]) - 1 if len(large) else len(sizes) - 1
+
+
+def _summands(update_map: UpdateMap, gram: Array, n: int) -> Orbit:
+    """Return the running maximum of |c| |phi_i| |phi_j| of scalar states with velocities."""
+    frame = update_map.frame
+    index = {name: i for i, name in enumerate(frame.names)}
+    norms = np.sqrt(n * np.diagonal(gram, axis1=-2, axis2=-1))
+    sizes: Orbit = {}
+    for s in () if update_map.is_matrix else update_map.variables:
+        expression = sp.expand(update_map.gram[s])
+        pairs = [(p, [index[a.name] for a in p.args]) for p in expression.atoms(Inner)]
+        if all(max(sides) >= frame.trained for _, sides in pairs):
+            weights = [abs(float(expression.coeff(p).subs(WIDTH, n))) for p, _ in pairs]
+            total = sum(
+                w * norms[:, i] * norms[:, j] for w, (_, (i, j)) in zip(weights, pairs, strict=True)
+            )
+            sizes[s.name] = np.maximum.accumulate(np.asarray(total))
+    return sizes
 
 
 def _observed(
@@ -280,11 +320,9 @@ def _norms(array: Array) -> Array:
     return np.abs(array).reshape(len(array), -1).max(axis=1)
 
 
-def _largest(theory: Array, raw: Array, orbit: Array = None, chosen: Array = None) -> float:
-    """Return the largest distance over the running maximum of the norm along the orbit."""
+def _largest(theory: Array, raw: Array, scale: Array) -> float:
+    """Return the largest distance over the scale; infinite where a zero scale is missed."""
     distance = _norms(theory - raw)
-    running = np.maximum.accumulate(_norms(raw if orbit is None else orbit))
-    scale = running[: len(distance)] if chosen is None else running[np.asarray(chosen) + 1]
     with np.errstate(invalid="ignore", divide="ignore"):
         relative = np.where(distance == 0.0, 0.0, distance / scale)
     return float(relative.max(initial=0.0)) if np.isfinite(relative).all() else float("inf")
