@@ -107,12 +107,12 @@ def test_edge_scales_as_the_groups_demand(scale, value, label, width):
     edge = labelled_edge()
     out = 0.3 * np.sqrt(width) * value
     at = edge(f=out, lam=value, y=label, n=width)
-    assert edge(
-        f=scale * out, lam=scale * value, y=scale * label, n=width
-    ) == pytest.approx(at / scale, rel=1e-9)
-    assert edge(
-        f=scale * out, lam=value, y=scale * label, n=scale**2 * width
-    ) == pytest.approx(at, rel=1e-9)
+    assert edge(f=scale * out, lam=scale * value, y=scale * label, n=width) == pytest.approx(
+        at / scale, rel=1e-9
+    )
+    assert edge(f=scale * out, lam=value, y=scale * label, n=scale**2 * width) == pytest.approx(
+        at, rel=1e-9
+    )
 
 
 @given(share=st.floats(0, 1), start=st.floats(1e-3, 3.999), steps=st.integers(1, 60))
