@@ -106,7 +106,7 @@ def phase_stage(settings: Settings, progress: Progress) -> Section:
     progress(2, 3)
     final = _final_curvature(uv, settings)
     final.to_netcdf(settings.data / "final_curvature.nc", engine="h5netcdf")
-    count = 16 if settings.quick else 64
+    count = 16 if settings.quick else 48
     samples = 64 if settings.quick else 256
     bands = [
         final_curvature_band(uv, float(a), samples=samples) for a in np.linspace(2.1, 3.95, count)
