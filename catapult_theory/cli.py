@@ -337,7 +337,7 @@ def verify(
 @app.command(epilog="Example: catapult report --out my-report")
 def report(
     out: Annotated[Path, typer.Option(help="folder to write")] = Path("catapult-report"),
-    quick: Annotated[bool, typer.Option("--quick", help="fewer seeds and widths, ~15 s")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="fewer seeds, widths and cases")] = False,
     seed: Annotated[int, typer.Option(help="seed of every random start")] = 0,
     threads: Annotated[int | None, typer.Option(help="default: all cores")] = None,
 ) -> None:
