@@ -407,7 +407,7 @@ class UpdateMap:
         True
         """
         rows = [rf"{tex(s)} &= {tex(e)}" for s, e in self.definitions.items()]
-        rows += [rf"{tex(s)}_{{t+1}} &= {tex(e)}" for s, e in self.updates.items()]
+        rows += [f"{tex(prime(s))} &= {tex(e)}" for s, e in self.updates.items()]
         return "\\begin{aligned}\n" + " \\\\\n".join(rows) + "\n\\end{aligned}"
 
     def derivation(self) -> str:
@@ -568,7 +568,9 @@ def tex(expression: Any) -> str:
     for s in getattr(expression, "free_symbols", ()):
         base, primes = s.name.rstrip("'"), len(s.name) - len(s.name.rstrip("'"))
         if base in LATEX or primes:
-            table[s] = LATEX.get(base, base) + (r"_{t+1}" if primes else "")
+            plain = LATEX.get(base) or sp.latex(sp.Symbol(base))
+            plain = f"{{{plain}}}" if primes and "_" in plain else plain
+            table[s] = plain + ("_{t+1}" if primes else "")
     return sp.latex(expression, symbol_names=table)
 
 
