@@ -25,6 +25,7 @@ TERMS = 1500
 DEGREE = 160
 DIGITS = 1500
 NODES = 600
+NESTED_FUNCTIONS = 3
 # A quotient in more symbols than this is bounded by its terms alone.
 _SYMBOLS = 7
 

@@ -66,6 +66,7 @@ class Reader:
     def __init__(self, source: Source, vocabulary: Vocabulary) -> None:
         self._source = source
         self._vocabulary = vocabulary
+        self._functions = 0
 
     def relations(self) -> tuple[Relation, ...]:
         """Return the relations of the text: one, or the links of a chain such as 0 <= a' <= a.
@@ -171,9 +172,12 @@ class Reader:
         return _finite(sp.Pow(base, exponent), where), size
 
     def _call(self, node: ast.Call, name: str, depth: int) -> tuple[sp.Expr, Size]:
-        arguments = [self._expression(a, depth + 1) for a in node.args]
-        values = [value for value, _ in arguments]
         where = self._where(node)
+        self._functions += name != "next"
+        if self._functions > limits.NESTED_FUNCTIONS:
+            raise ClaimError(f"functions nested deeper than {limits.NESTED_FUNCTIONS}{where}")
+        values = [self._expression(a, depth + 1)[0] for a in node.args]
+        self._functions -= name != "next"
         if name in ("min", "max"):
             if len(values) < 2 or len(values) > 4:
                 raise ClaimError(f"{name}{where} takes two to four arguments")
@@ -232,10 +236,20 @@ def from_sympy(relation: Any, vocabulary: Vocabulary) -> tuple[Relation, ...]:
 def _renamed(side: Any, vocabulary: Vocabulary) -> sp.Expr:
     if not isinstance(side, sp.Expr):
         raise ClaimError(f"the side {str(side)[:60]} is not a scalar expression")
-    for nodes, node in enumerate(sp.preorder_traversal(side), 1):
-        if nodes > limits.NODES:
-            raise ClaimError(f"the claim has more than {limits.NODES} nodes: shorten it")
+    waiting, nodes = [(side, 0, 0)], 0
+    while waiting:
+        node, depth, functions = waiting.pop()
+        nodes += 1
+        functions += isinstance(node, _SYMPY_FUNCTIONS)
+        if functions > limits.NESTED_FUNCTIONS:
+            raise ClaimError(f"functions nested deeper than {limits.NESTED_FUNCTIONS} in the claim")
+        if nodes > limits.NODES or depth > 2 * limits.DEPTH:
+            raise ClaimError(
+                f"the claim has more than {limits.NODES} nodes, or is nested deeper than "
+                f"{2 * limits.DEPTH}: shorten it"
+            )
         _admit(node)
+        waiting += [(a, depth + 1, functions) for a in node.args]
     rational = side.xreplace({x: sp.Rational(str(x)) for x in side.atoms(sp.Float)})
     table = {s: _symbol(s.name, vocabulary) for s in rational.free_symbols}
     size_of(rational, {s: vocabulary.size(t) for s, t in table.items()})

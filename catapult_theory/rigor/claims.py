@@ -45,6 +45,8 @@ class Verdict:
         What is true instead, or why nothing was decided.
     certificate : str
         For what holds, the method that decided it.
+    kind : str
+        "equation" or "inequality".
 
     Examples
     --------
@@ -63,6 +65,7 @@ class Verdict:
     order: int | Fraction | None = None
     hint: str = ""
     certificate: str = ""
+    kind: str = "equation"
 
     def __bool__(self) -> bool:
         return self.status == "holds"
@@ -72,7 +75,8 @@ class Verdict:
         if self.hypotheses:
             lines.append(f"  hypotheses: {', '.join(self.hypotheses)}")
         if self.difference != 0:
-            lines.append(f"  {self._difference_name()}: {_short(self.difference)}")
+            title = "margin" if self.kind == "inequality" else "claimed minus true"
+            lines.append(f"  {title}: {_short(self.difference)}")
         if self.counterexample is not None:
             lines.append(f"  counterexample: {self.counterexample}")
         if self.certificate:
@@ -81,9 +85,6 @@ class Verdict:
         if self.hint:
             lines.append(f"  hint: {self.hint}")
         return "\n".join(lines)
-
-    def _difference_name(self) -> str:
-        return "margin" if any(sign in self.claim for sign in "<>≤≥") else "claimed minus true"
 
     def _headline(self) -> str:
         words = {

@@ -198,7 +198,8 @@ def _margins(goal: Goal, states: States, points: list[Point]) -> np.ndarray:
 
 def _looks_false(values: np.ndarray, kind: str) -> np.ndarray:
     if kind == "=":
-        return abs(values) > 1e-9
+        # Not finite: too large for float64, and for the exact judgement to say.
+        return ~(abs(values) <= 1e-9)
     return values < (1e-13 if kind == ">" else -1e-13)
 
 

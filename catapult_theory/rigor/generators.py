@@ -20,7 +20,7 @@ from catapult_theory.errors import ClaimError
 from catapult_theory.rigor.claim_size import Size, size_of
 from catapult_theory.rigor.quotient import Quotient, convert, factors_of, is_small
 
-MOST_GENERATORS = 8
+MOST_GENERATORS = 7
 
 
 @dataclass

@@ -20,7 +20,7 @@ from catapult_theory.rigor.claim_size import size_of
 from catapult_theory.rigor.generators import Generators, ring_of
 from catapult_theory.rigor.positivity import Budget, Known, Prover, Region
 from catapult_theory.rigor.problem import Branch, Constraint, Facts
-from catapult_theory.rigor.quotient import convert
+from catapult_theory.rigor.quotient import convert, is_small
 
 _MOST_CASES = 8
 # Set to one first when a scaling symmetry allows it: the reader then sees f, lam, y.
@@ -105,6 +105,8 @@ def _on_branch(
     later: Sequence[sp.Expr] = (),
 ) -> str | None:
     goal = branch.at(goal)
+    if not strict and _is_sum_of_squares(goal):
+        return "a sum of squares"
     useful = _relevant(goal, constraints)
     expressions = [goal, *(c.expression for c in useful), *later]
     try:
@@ -123,6 +125,16 @@ def _on_branch(
             return None
         reasons.append(reason)
     return reasons[0] if len(set(reasons)) == 1 else "by cases of absolute values"
+
+
+def _is_sum_of_squares(goal: sp.Expr) -> bool:
+    """Return whether every term is nonnegative as written: even powers, nonnegative symbols."""
+    for term in sp.Add.make_args(goal):
+        number, rest = term.as_coeff_Mul()
+        powers = [] if rest == 1 else rest.as_powers_dict().items()
+        if number < 0 or not all(b.is_nonnegative or p.is_even for b, p in powers):
+            return False
+    return True
 
 
 def _relevant(goal: sp.Expr, constraints: Sequence[Constraint]) -> list[Constraint]:
@@ -153,6 +165,9 @@ def _in_case(
     goal, *others = (e.xreplace(dict(case.table)) for e in lifted)
     signs = [(s, s in generators.positive) for s in generators.nonnegative if s not in case.table]
     ring = ring_of([goal, *others, *case.assumed, *(s for s, _ in signs)], generators)
+    target = _sign_polynomial(goal, ring, generators)
+    if not is_small(target):
+        return None
     polynomials = [_sign_polynomial(e, ring, generators) for e in others]
     later = polynomials[len(constraints) :]
     known = [(p, c.kind, c.source) for p, c in zip(polynomials, constraints, strict=False)]
@@ -160,7 +175,6 @@ def _in_case(
     known += [(ring(s), ">" if positive else ">=", "sign") for s, positive in signs]
     roots = [s for s in generators.squares if s in ring.symbols and s not in case.table]
     relations = [ring(s) ** 2 - convert(generators.squares[s], ring).top for s in roots]
-    target = _sign_polynomial(goal, ring, generators)
     reduced = iter(
         reduced_by_scaling(
             [target, *(p for p, _, _ in known), *relations, *later],
@@ -241,11 +255,9 @@ def reduced_by_scaling(
     [-lam + 4, f]
     """
     ring = polynomials[0].ring
-    rows = {
-        tuple(a - b for a, b in zip(exponents, polynomial.monoms()[0], strict=True))
-        for polynomial in polynomials
-        for exponents in polynomial.monoms()[1:]
-    }
+    rows = set()
+    for first, *others in (p.monoms() for p in polynomials if p):
+        rows |= {tuple(a - b for a, b in zip(e, first, strict=True)) for e in others}
     count = len(ring.gens)
     matrix = [[sp.ZZ(x) for x in row] for row in sorted(rows)] or [[sp.ZZ(0)] * count]
     null = DomainMatrix(matrix, (len(matrix), count), sp.ZZ).to_field().nullspace().to_Matrix()

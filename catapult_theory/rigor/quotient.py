@@ -16,6 +16,7 @@ from sympy.polys.rings import PolyElement, PolyRing
 # Factoring is exact but has bad cases; beyond this size a difference is shown unfactored.
 FACTOR_TERMS = 160
 FACTOR_DEGREE = 26
+FACTOR_BITS = 200
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,11 @@ class Quotient:
 def is_small(polynomial: PolyElement) -> bool:
     """Return whether factoring the polynomial is known to be quick."""
     degree = max((sum(m) for m in polynomial.monoms()), default=0)
-    return len(polynomial) <= FACTOR_TERMS and degree <= FACTOR_DEGREE
+    if len(polynomial) > FACTOR_TERMS or degree > FACTOR_DEGREE:
+        return False
+    coefficients = polynomial.coeffs()
+    bits = max((int(c.numerator).bit_length() for c in coefficients), default=0)
+    return bits <= FACTOR_BITS
 
 
 def factors_of(polynomial: PolyElement) -> tuple[Any, list[tuple[PolyElement, int]]]:

@@ -157,6 +157,7 @@ class _Judge:
             order=int(order) if order is not None and order.denominator == 1 else order,
             hint=worst.hint,
             certificate="; ".join(certificates) if worst.status.startswith("holds") else "",
+            kind="equation" if self.claim.is_equation else "inequality",
         )
 
     def _judge(self, relation: Relation) -> _Found:
