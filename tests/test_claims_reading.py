@@ -313,7 +313,7 @@ def test_any_left_side_is_read_or_refused(words, text) -> None:
 
 
 @pytest.mark.full
-@settings(NEUTRAL, max_examples=100_000)
+@settings(NEUTRAL, max_examples=30_000)
 @given(st.one_of(st.text(max_size=200), st.lists(PIECES, max_size=60).map(" ".join)))
 def test_any_text_is_read_or_refused_at_length(words, text) -> None:
     _read(text, words)

@@ -75,6 +75,7 @@ def test_validation_of_the_uv_model_passes():
     assert data.attrs["optimizer"] == "gd"
 
 
+@pytest.mark.full
 def test_validation_of_a_labelled_model_under_momentum_passes():
     report = validate(models.uv(label=True), quick=True, optimizer="heavy_ball", y=0.3, beta=0.5)
     assert report.passed, str(report)

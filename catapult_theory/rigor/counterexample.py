@@ -8,6 +8,7 @@ numbers are made smaller still as long as the claim stays false.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -17,7 +18,7 @@ import numpy as np
 import sympy as sp
 from scipy.optimize import minimize
 
-from catapult_theory.rigor.points import Irrational, Undefined, arrays, sign, value
+from catapult_theory.rigor.points import Irrational, Undefined, arrays, plain_float, sign, value
 from catapult_theory.rigor.problem import Facts
 from catapult_theory.rigor.states import Point, States
 from catapult_theory.rigor.vocabulary import Vocabulary
@@ -206,7 +207,7 @@ def _looks_false(values: np.ndarray, kind: str) -> np.ndarray:
 def complexity(point: Mapping[sp.Symbol, Fraction]) -> float:
     """Return how hard a point's numbers are to compute with by hand."""
     return sum(
-        float(np.log2(1 + abs(v.numerator)) + 2 * np.log2(v.denominator)) + (v < 0)
+        math.log2(1 + abs(v.numerator)) + 2 * math.log2(v.denominator) + (v < 0)
         for v in point.values()
     )
 
@@ -221,11 +222,11 @@ def _descend(goal: Goal, states: States, starts: list[Point]) -> Point | None:
             return None
 
         def height(x: np.ndarray, start: Point = start, moving: list[sp.Symbol] = moving) -> float:
-            trial = {s: np.array([float(v)]) for s, v in start.items()}
+            trial = {s: np.array([plain_float(v)]) for s, v in start.items()}
             trial |= {s: np.array([v]) for s, v in zip(moving, x, strict=True)}
             return _height(goal, states, trial)
 
-        origin = [float(start[s]) for s in moving]
+        origin = [plain_float(start[s]) for s in moving]
         found = minimize(
             height, origin, method="Nelder-Mead", options={"maxfev": min(evaluations, 400)}
         )

@@ -232,6 +232,14 @@ def _arrays(e: sp.Expr, columns: Mapping[sp.Symbol, np.ndarray]) -> Any:
     return np.nan
 
 
+def plain_float(number: Fraction) -> float:
+    """Return a fraction in float64, infinite where it is too large."""
+    try:
+        return float(number)
+    except OverflowError:
+        return math.inf if number > 0 else -math.inf
+
+
 def _plain(number: sp.Expr) -> float:
     try:
         return float(number)

@@ -466,14 +466,22 @@ def _size(polynomial: PolyElement) -> PolyElement:
     return polynomial.ring.from_dict({e: abs(c) for e, c in polynomial.terms()})
 
 
+def _as_float(number: Any) -> float:
+    try:
+        return int(number.numerator) / int(number.denominator)
+    except OverflowError:
+        return math.copysign(math.inf, int(number.numerator))
+
+
 def values(polynomial: PolyElement, points: np.ndarray) -> np.ndarray:
     """Return float64 values of a polynomial at points of shape (generators, count)."""
     total = np.zeros(points.shape[1])
     for exponents, number in polynomial.terms():
-        term = np.full(points.shape[1], float(number.numerator) / float(number.denominator))
+        term = np.full(points.shape[1], _as_float(number))
         for i, e in enumerate(exponents):
             if e:
-                term = term * points[i] ** e
+                with np.errstate(all="ignore"):
+                    term = term * points[i] ** e
         total += term
     return total
 

@@ -17,7 +17,7 @@ import numpy as np
 import sympy as sp
 
 from catapult_theory.rigor.gram_domain import count_vectors
-from catapult_theory.rigor.points import Irrational, Undefined, arrays, exact, sign
+from catapult_theory.rigor.points import Irrational, Undefined, arrays, exact, plain_float, sign
 from catapult_theory.rigor.problem import Branch, Constraint, solutions
 from catapult_theory.rigor.vocabulary import Vocabulary
 from catapult_theory.symbolic.symbols import Inner
@@ -250,7 +250,7 @@ class States:
     def columns(self, points: Sequence[Point]) -> dict[sp.Symbol, np.ndarray]:
         """Return points as float64 arrays, the solved symbols included."""
         names = list(points[0]) if points else list(self.symbols)
-        columns = {s: np.array([float(p[s]) for p in points]) for s in names}
+        columns = {s: np.array([plain_float(p[s]) for p in points]) for s in names}
         solved = {s: arrays(e, columns) for s, e in self._put_in.items()}
         ones = np.ones(len(points))
         return columns | {s: v * ones for s, v in solved.items()}
