@@ -120,7 +120,9 @@ def test_signs_on_a_half_line_agree_with_a_fine_grid(numbers, start, strict) -> 
         assert decided is False
     if decided is False and not strict:
         # A polynomial with small coefficients that is negative somewhere shows it on roots' gaps.
-        roots = [sp.re(r) for r in goal.nroots(n=30, maxsteps=200)] if goal.degree() > 0 else []
+        # Without repeated roots, which make the numerical iteration stall.
+        simple = goal.sqf_part()
+        roots = [sp.re(r) for r in simple.nroots(n=30, maxsteps=200)] if simple.degree() > 0 else []
         cuts = sorted({start, *(r for r in roots if r > start), start + 50})
         middles = [(a + b) / 2 for a, b in pairwise(cuts)]
         assert any(goal.as_expr().subs(x, m) < 0 for m in [*middles, 10**6])

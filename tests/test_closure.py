@@ -371,3 +371,24 @@ def test_a_named_observable_enters_the_state():
     derived = derive(model)
     assert derived.state._fields == ("f", "lam", "r")
     assert derived.gram[derived.state.r] == Inner(*sp.symbols("u u", real=True)) / n
+
+
+def test_a_model_of_one_vector_follows_raw_training():
+    (u,) = vectors("u")
+    derived = derive(Model(output=u @ u / sqrt(n) - 1, vectors=(u,), label=1))
+    width, h = 5, 0.01
+    theta = np.random.default_rng(0).normal(size=width)
+
+    def loss(theta):
+        return 0.5 * (autograd.numpy.dot(theta, theta) / np.sqrt(width) - 2) ** 2
+
+    start = derived.state_from_gram(np.array([[theta @ theta / width]]), width)
+    step = sp.lambdify([*derived.variables, *derived.constants], [*derived.updates.values()])
+    moved = theta - h * autograd.grad(loss)(theta)
+    after = derived.state_from_gram(np.array([[moved @ moved / width]]), width)
+    (new,) = step(float(start["f"]), h, width)
+    assert new == pytest.approx(float(after["f"]), rel=1e-13)
+    assert step(float(start["f"]), 1.001 * h, width)[0] != pytest.approx(new, rel=1e-9)
+    top = np.linalg.eigvalsh(autograd.hessian(loss)(theta))[-1]
+    found = derived.observables["sharpness"].subs({f: float(start["f"]), n: width})
+    assert float(found) == pytest.approx(top, rel=1e-12)

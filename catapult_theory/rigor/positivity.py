@@ -470,7 +470,7 @@ def _as_float(number: Any) -> float:
     try:
         return int(number.numerator) / int(number.denominator)
     except OverflowError:
-        return math.copysign(math.inf, int(number.numerator))
+        return math.inf if number > 0 else -math.inf
 
 
 def values(polynomial: PolyElement, points: np.ndarray) -> np.ndarray:

@@ -46,10 +46,12 @@ def sharpness(
     expressed = coordinates.express(sp.expand(polynomial))
     if not coordinates.closed(expressed):
         return None
-    _, factors = sp.factor_list(sp.expand(expressed), x)
-    if any(sp.degree(part, x) > 2 for part, _ in factors):
+    root_width = sp.Symbol("r", positive=True)  # sqrt(n) itself is no polynomial generator
+    _, factors = sp.Poly(expressed.subs(n, root_width**2), x).factor_list()
+    if any(part.degree() > 2 for part, _ in factors):
         return None
-    roots = [root for part, _ in factors for root in _largest_roots(part, x)]
+    parts = [part.as_expr().subs(root_width, sp.sqrt(n)) for part, _ in factors]
+    roots = [root for part in parts for root in _largest_roots(part, x)]
     return _maximum(roots)
 
 

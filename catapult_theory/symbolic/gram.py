@@ -8,6 +8,7 @@ each of them is the state of the closed dynamics.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -139,9 +140,9 @@ def independent(rows: Iterable[Row]) -> list[Row]:
 def primitive(row: Row) -> Row:
     """Return the row scaled to coprime integers, its first entry positive."""
     numbers = [sp.Rational(c) for c in row if c != 0]
-    scale = sp.ilcm(*(c.q for c in numbers)) if len(numbers) > 1 else numbers[0].q
+    scale = math.lcm(*(int(c.q) for c in numbers))
     whole = [sp.Rational(c) * scale for c in row]
-    divisor = sp.igcd(*(int(abs(c)) for c in whole)) or 1
+    divisor = math.gcd(*(int(c) for c in whole))
     sign = 1 if next(c for c in whole if c != 0) > 0 else -1
     return tuple(sign * c / divisor for c in whole)
 
