@@ -10,6 +10,7 @@ finds the smallest set of invariants that the step maps to itself, and eliminate
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import cached_property
 from typing import Any
 
 import sympy as sp
@@ -118,10 +119,25 @@ class _Derivation:
         result = self._assemble(coordinates, maps, carried, extra)
         return result.with_observables(*self.asked) if self.asked else result
 
+    @cached_property
+    def base(self) -> sp.ImmutableMatrix:
+        """The Gram matrix of the parameters, without their buffers."""
+        return sp.ImmutableMatrix(self.gram.matrix[: self.trained, : self.trained])
+
+    @cached_property
+    def slopes(self) -> sp.ImmutableMatrix:
+        """The symmetric gradient D of the output in that matrix."""
+        whole = self.gram.symmetric_gradient(self.output)
+        return sp.ImmutableMatrix(whole[: self.trained, : self.trained])
+
+    @cached_property
+    def kernel(self) -> sp.Expr:
+        """The tangent kernel (4/n) tr(D Gamma D)."""
+        return sp.expand(4 / n * (self.slopes * self.base * self.slopes).trace())
+
     def _step_matrix(self) -> tuple[sp.Matrix, dict[sp.Symbol, sp.Expr]]:
         """Return M with opaque g, and the functions of Gamma that its entries contain."""
-        block = self.gram.symmetric_gradient(self.output)[: self.trained, : self.trained]
-        D = sp.ImmutableMatrix(block).reshape(self.trained, self.trained)
+        D = self.slopes
         opaque, functions = _opaque(D, self.gram)
         G = (2 * g / n) * opaque
         step = self.rule.step_matrix(sp.Matrix(G))
@@ -175,13 +191,8 @@ class _Derivation:
     def _coordinates(
         self, linear: LinearStep, rows: list[Row], extra: Mapping[str, Any]
     ) -> Coordinates:
-        D = sp.ImmutableMatrix(
-            self.gram.symmetric_gradient(self.output)[: self.trained, : self.trained]
-        )
-        base = self.gram.matrix[: self.trained, : self.trained]
-        kernel = sp.expand(4 / n * (D * base * D).trace())
         basis = linear.closure(rows)
-        chosen = choose_coordinates(self.gram, basis, self.output, kernel, extra)
+        chosen = choose_coordinates(self.gram, basis, self.output, self.kernel, extra)
         self.steps.append(
             Step(
                 f"The smallest set of invariants that contains f and is mapped to itself has "
@@ -294,17 +305,14 @@ class _Derivation:
     def _observables(self, coordinates: Coordinates, here: Mapping[Any, Any]) -> dict[str, Any]:
         """Return loss, kernel, gradient norm and, where they close, sharpness and its margin."""
         p = self.trained
-        base = sp.ImmutableMatrix(self.gram.matrix[:p, :p])
-        D = sp.ImmutableMatrix(self.gram.symmetric_gradient(self.output)[:p, :p])
         slope = self.loss.derivative().subs(here, simultaneous=True)
         curve = self.loss.derivative(2).subs(here, simultaneous=True)
-        kernel = coordinates.express(sp.expand(4 / n * (D * base * D).trace()))
-        total = (2 * g / n) * D + self.rule.decay * sp.eye(p)
-        norm = coordinates.express(sp.expand(n * (total.T * base * total).trace()))
+        total = (2 * g / n) * self.slopes + self.rule.decay * sp.eye(p)
+        norm = coordinates.express(sp.expand(n * (total.T * self.base * total).trace()))
         seen: dict[str, Any] = {"loss": self.loss.expression.subs(here, simultaneous=True)}
         if f not in coordinates.definitions:
             seen["f"] = here[f]
-        seen["lam"] = tidy(kernel)
+        seen["lam"] = tidy(coordinates.express(self.kernel))
         if coordinates.closed(norm):
             seen["grad_norm2"] = tidy(norm.subs(g, slope))
         top = sharpness(self.gram, p, self.output, coordinates)
