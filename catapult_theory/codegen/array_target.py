@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from types import ModuleType
 from typing import Any
 
+import numpy as np
+
 from catapult_theory.codegen import array_loops
+from catapult_theory.codegen.arguments import Lanes
 from catapult_theory.codegen.bodies import folded, function, names, packed, size_lines, uses
+from catapult_theory.codegen.execution import single_threaded_blas
 from catapult_theory.codegen.header import header
 from catapult_theory.codegen.ir import Node, symbols_in
 from catapult_theory.codegen.lowering import (
@@ -17,6 +23,7 @@ from catapult_theory.codegen.lowering import (
 )
 from catapult_theory.codegen.passes import STEP
 from catapult_theory.codegen.spelling import Spelling, write
+from catapult_theory.codegen.storage import load_module
 from catapult_theory.symbolic.matrix_nodes import TopEigenvalue
 
 HELPERS = {
@@ -30,7 +37,7 @@ PREFIX = "observe_"
 ACTION = "kernel_action"
 
 
-def emit_array(update_map: Any, program: Program, dtype: str) -> str:
+def emit(update_map: Any, program: Program, dtype: str) -> str:
     """Return the source of a module with ``step``, ``orbit``, ``run``, ``trajectory``.
 
     Parameters
@@ -61,6 +68,49 @@ def emit_array(update_map: Any, program: Program, dtype: str) -> str:
     loops = array_loops.loops(program, dtype, margin)
     parts = [*shared, *helpers, body, loops]
     return header(update_map, "array") + "\n\n" + folded("\n\n\n".join(parts)) + "\n"
+
+
+@dataclass(frozen=True)
+class ArrayExecutor:
+    """The array target at work on NumPy arrays; all lanes at once, so on one thread.
+
+    Parameters
+    ----------
+    module : module
+        The generated one.
+    """
+
+    module: ModuleType
+
+    @classmethod
+    def load(cls, source: str, dtype: str) -> ArrayExecutor:
+        """Import a generated source."""
+        return cls(load_module(source, ("array", dtype)))
+
+    def run(self, lanes: Lanes, steps: int, threads: int | None) -> tuple[Any, Any]:
+        """Return the final states and the verdicts."""
+        with np.errstate(all="ignore"), single_threaded_blas():
+            return self.module.run(lanes.states, lanes.parameters, lanes.data, steps)
+
+    def follow(
+        self, lanes: Lanes, steps: int, every: int, rows: tuple[Any, ...], threads: int | None
+    ) -> None:
+        """Fill the rows with states 0, every, 2 every, ..."""
+        last = 0
+        with np.errstate(all="ignore"), single_threaded_blas():
+            orbit = self.module.orbit(lanes.states, lanes.parameters, lanes.data, steps)
+            for t, state, _ in orbit:
+                if t % every == 0:
+                    last = t // every
+                    for buffer, value in zip(rows, state, strict=True):
+                        buffer[last] = value
+        for buffer, value in zip(rows, state, strict=True):
+            buffer[last + 1 :] = value
+
+
+def load(source: str, update_map: Any, program: Program, dtype: str) -> ArrayExecutor:
+    """Return the executor of a generated source."""
+    return ArrayExecutor.load(source, dtype)
 
 
 def spelling(program: Program) -> Spelling:

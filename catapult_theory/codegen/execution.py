@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -81,52 +82,50 @@ def verdict_buffers(count: int, dtype: str) -> tuple[Any, ...]:
     return (*real, *(np.empty(count, np.int64) for _ in range(3)))
 
 
-def run_compiled(
-    module: Any, lanes: Lanes, steps: int, threads: int | None, dtype: str
-) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
-    """Run a Numba module over lanes.
+@dataclass(frozen=True)
+class LoopExecutor:
+    """Compiled loops ``run(low, high, steps, *arrays)`` and ``trajectory(low, high, ...)``.
+
+    They take the states, parameters and data of all lanes and buffers for the verdicts, work on
+    lanes ``low`` to ``high``, and hold no lock.
 
     Parameters
     ----------
-    module : module
-    lanes : Lanes
-    steps : int
-    threads : int or None
+    loops : object
+        With ``run`` and ``trajectory``.
     dtype : str
-
-    Returns
-    -------
-    states, verdicts : tuple of arrays
     """
-    verdicts = verdict_buffers(lanes.count, dtype)
-    inputs = (*lanes.states, *lanes.parameters, *lanes.data, *verdicts)
 
-    def portion(low: int, high: int) -> None:
-        module.run(low, high, steps, *inputs)
+    loops: Any
+    dtype: str
 
-    with single_threaded_blas():
-        in_threads(portion, lanes.count, threads, bool(lanes.data))
-    return lanes.states, verdicts
+    def run(
+        self, lanes: Lanes, steps: int, threads: int | None
+    ) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+        """Return the final states, and (loss, peak_loss, peak_step, status, status_step)."""
+        verdicts = verdict_buffers(lanes.count, self.dtype)
+        self._work(self.loops.run, (steps,), lanes, verdicts, threads)
+        return lanes.states, verdicts
 
+    def follow(
+        self, lanes: Lanes, steps: int, every: int, rows: tuple[Any, ...], threads: int | None
+    ) -> None:
+        """Fill rows of shape (steps // every + 1, lanes, ...)."""
+        verdicts = verdict_buffers(lanes.count, self.dtype)
+        self._work(self.loops.trajectory, (steps, every, *rows), lanes, verdicts, threads)
 
-def follow_compiled(
-    module: Any, lanes: Lanes, steps: int, every: int, rows: tuple[Any, ...], threads: int | None
-) -> None:
-    """Fill buffers of shape (steps // every + 1, lanes, ...) with the states of a Numba module.
+    def _work(
+        self,
+        loop: Callable[..., object],
+        first: tuple[Any, ...],
+        lanes: Lanes,
+        verdicts: tuple[Any, ...],
+        threads: int | None,
+    ) -> None:
+        inputs = (*first, *lanes.states, *lanes.parameters, *lanes.data, *verdicts)
 
-    Parameters
-    ----------
-    module : module
-    lanes : Lanes
-    steps, every : int
-    rows : tuple of arrays
-    threads : int or None
-    """
-    verdicts = verdict_buffers(lanes.count, rows[0].dtype.name)
-    inputs = (*rows, *lanes.states, *lanes.parameters, *lanes.data, *verdicts)
+        def portion(low: int, high: int) -> None:
+            loop(low, high, *inputs)
 
-    def portion(low: int, high: int) -> None:
-        module.trajectory(low, high, steps, every, *inputs)
-
-    with single_threaded_blas():
-        in_threads(portion, lanes.count, threads, bool(lanes.data))
+        with single_threaded_blas():
+            in_threads(portion, lanes.count, threads, bool(lanes.data))

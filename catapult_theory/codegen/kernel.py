@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections import namedtuple
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -13,22 +12,15 @@ import numpy as np
 
 from catapult_theory.codegen.arguments import Lanes, checked_steps, lanes_of
 from catapult_theory.codegen.array_namespace import foreign_among, foreign_arguments
-from catapult_theory.codegen.array_target import ACTION, PREFIX, emit_array
+from catapult_theory.codegen.array_target import ACTION, PREFIX, ArrayExecutor
+from catapult_theory.codegen.backends import BACKENDS, Executor, chosen
 from catapult_theory.codegen.eigen import top_eigenvalue
-from catapult_theory.codegen.execution import (
-    LANES_PER_CHUNK,
-    follow_compiled,
-    run_compiled,
-    single_threaded_blas,
-)
+from catapult_theory.codegen.execution import LANES_PER_CHUNK
 from catapult_theory.codegen.lowering import Program, loop_program
-from catapult_theory.codegen.numba_target import emit_numba
 from catapult_theory.codegen.operations import OperationTable
-from catapult_theory.codegen.storage import load_module
-from catapult_theory.errors import InputError, MissingBackend, unknown_name
+from catapult_theory.errors import InputError, unknown_name
 from catapult_theory.symbolic.matrix_nodes import TopEigenvalue
 
-BACKENDS = ("array", "numba")
 DTYPES = ("float64", "float32")
 
 __all__ = ["LANES_PER_CHUNK", "Kernel", "RunResult", "compile"]
@@ -81,8 +73,7 @@ class Kernel:
     @cached_property
     def source(self) -> str:
         """The generated source: readable, standalone, the same to the byte in every process."""
-        emit = emit_numba if self.backend == "numba" else emit_array
-        return emit(self.update_map, self._program, self.dtype)
+        return BACKENDS[self.backend].emit(self.update_map, self._program, self.dtype)
 
     @property
     def operations(self) -> OperationTable:
@@ -92,20 +83,26 @@ class Kernel:
         """
         return self._program.operations
 
+    def _loaded(self, backend: str, source: str) -> Executor:
+        return BACKENDS[backend].load(source, self.update_map, self._program, self.dtype)
+
+    @cached_property
+    def _array_executor(self) -> ArrayExecutor:
+        source = self.source
+        if self.backend != "array":
+            source = BACKENDS["array"].emit(self.update_map, self._program, self.dtype)
+        return ArrayExecutor.load(source, self.dtype)
+
     @cached_property
     def _arrays(self) -> Any:
         """The module of the array target, which steps and observes for every backend."""
-        source = self.source
-        if self.backend != "array":
-            source = emit_array(self.update_map, self._program, self.dtype)
-        return load_module(source, ("array", self.dtype))
+        return self._array_executor.module
 
     @cached_property
-    def _compiled(self) -> Any:
-        import numba
-
-        key = ("numba", self.dtype, numba.__version__, np.__version__)
-        return load_module(self.source, key)
+    def _executor(self) -> Executor:
+        if self.backend == "array":
+            return self._array_executor
+        return self._loaded(self.backend, self.source)
 
     @property
     def _names(self) -> list[str]:
@@ -213,13 +210,7 @@ class Kernel:
             states, verdicts = self._arrays.run(*given, count)
             return self._result(states, verdicts)
         lanes = lanes_of(self.update_map, state, parameters, data, self.dtype)
-        if self.backend == "array":
-            with np.errstate(all="ignore"), single_threaded_blas():
-                states, verdicts = self._arrays.run(
-                    lanes.states, lanes.parameters, lanes.data, count
-                )
-        else:
-            states, verdicts = run_compiled(self._compiled, lanes, count, threads, self.dtype)
+        states, verdicts = self._executor.run(lanes, count, threads)
         return self._result(
             (a.reshape((*lanes.shape, *a.shape[1:])) for a in states),
             (v.reshape(lanes.shape) for v in verdicts),
@@ -287,30 +278,12 @@ class Kernel:
         kept = tuple(
             _flat(buffers[name], a) for name, a in zip(self._names, lanes.states, strict=True)
         )
-        self._follow(lanes, count, stride, kept, threads)
+        self._executor.follow(lanes, count, stride, kept, threads)
         for name, values in zip(self._names, kept, strict=True):
             _store(buffers[name], values)
         for name in shown:
             _store(buffers[name], self._observed(name, lanes, kept))
         return buffers
-
-    def _follow(
-        self, lanes: Lanes, steps: int, every: int, rows: tuple[Any, ...], threads: int | None
-    ) -> None:
-        """Fill the rows with states 0, every, 2 every, ..."""
-        if self.backend == "numba":
-            follow_compiled(self._compiled, lanes, steps, every, rows, threads)
-            return
-        last = 0
-        with np.errstate(all="ignore"), single_threaded_blas():
-            orbit = self._arrays.orbit(lanes.states, lanes.parameters, lanes.data, steps)
-            for t, state, _ in orbit:
-                if t % every == 0:
-                    last = t // every
-                    for buffer, value in zip(rows, state, strict=True):
-                        buffer[last] = value
-        for buffer, value in zip(rows, state, strict=True):
-            buffer[last + 1 :] = value
 
     def _observed(self, name: str, lanes: Lanes, kept: tuple[Any, ...]) -> Any:
         """Return an observable at the kept steps, of shape (rows, lanes)."""
@@ -403,13 +376,7 @@ def compile(update_map: Any, backend: str = "auto", dtype: str = "float64") -> K
     >>> ct.compile(ct.derive(ct.models.uv()), "array").backend
     'array'
     """
-    if backend not in (*BACKENDS, "auto"):
-        raise unknown_name("backend", backend, (*BACKENDS, "auto"))
+    target = chosen(backend, update_map)
     if str(dtype) not in DTYPES:
         raise unknown_name("dtype", dtype, DTYPES)
-    installed = importlib.util.find_spec("numba") is not None
-    if backend == "auto":
-        backend = "numba" if installed else "array"
-    if backend == "numba" and not installed:
-        raise MissingBackend("the numba backend needs Numba: pip install numba")
-    return Kernel(update_map, backend, str(dtype))
+    return Kernel(update_map, target.name, str(dtype))

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from catapult_theory.codegen import numba_matrix
 from catapult_theory.codegen.bodies import folded, function, names, packed, uses
+from catapult_theory.codegen.execution import LoopExecutor
 from catapult_theory.codegen.header import header
 from catapult_theory.codegen.lowering import Program, expression_program, next_name
 from catapult_theory.codegen.numba_parts import JIT, filled, indented, judgement
@@ -17,6 +20,7 @@ from catapult_theory.codegen.numba_spelling import numba_spelling
 from catapult_theory.codegen.passes import STEP
 from catapult_theory.codegen.spelling import write
 from catapult_theory.codegen.status import LIMITS
+from catapult_theory.codegen.storage import load_module
 
 IMPORTS = """import numpy as np
 from numba import njit
@@ -68,7 +72,7 @@ def {NAME}(first, last, steps, {EXTRA}{INPUTS}, loss, peak_loss, peak_step, stat
 {STORE}'''
 
 
-def emit_numba(update_map: Any, program: Program, dtype: str) -> str:
+def emit(update_map: Any, program: Program, dtype: str) -> str:
     """Return the source of a module with compiled ``step``, ``run`` and ``trajectory``.
 
     Parameters
@@ -105,6 +109,14 @@ def emit_numba(update_map: Any, program: Program, dtype: str) -> str:
     for key, value in fields.items():
         whole = whole.replace(key, value)
     return header(update_map, "numba") + "\n" + folded(whole) + "\n"
+
+
+def load(source: str, update_map: Any, program: Program, dtype: str) -> LoopExecutor:
+    """Import a generated source; Numba compiles it at the first call, or reads its cache."""
+    import numba
+
+    key = ("numba", dtype, numba.__version__, np.__version__)
+    return LoopExecutor(load_module(source, key), dtype)
 
 
 def _lines(program: Program, dtype: str, levels: tuple[int, ...]) -> list[str]:
