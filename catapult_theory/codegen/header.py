@@ -2,21 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from catapult_theory.codegen.labels import describe
 from catapult_theory.codegen.lowering import code_name
 
+NEEDS = {
+    "numba": "NumPy and Numba",
+    "array": "an array-API library such as NumPy",
+    "c": "a C99 compiler and its math.h",
+}
 SIZES = {"m": "number of samples", "d": "number of inputs", "k": "number of outputs"}
 
 
-def header(update_map: Any, backend: str) -> str:
-    """Return the docstring of a generated module.
+def docstring(text: str) -> str:
+    """Return a text as the docstring of a Python module."""
+    escaped = text.replace("\\", "\\\\").replace('"""', r"\"\"\"")
+    return f'"""{escaped}\n"""\n'
+
+
+def header(
+    update_map: Any,
+    backend: str,
+    comment: Callable[[str], str] = docstring,
+    spelled: Callable[[str], str] = code_name,
+) -> str:
+    """Return the comment at the head of a generated file.
 
     Parameters
     ----------
     update_map : UpdateMap
     backend : str
+    comment : callable
+        From the text to a comment of the target's language.
+    spelled : callable
+        From the name of a symbol to its spelling in the file.
 
     Returns
     -------
@@ -39,22 +60,22 @@ def header(update_map: Any, backend: str) -> str:
         "",
         "Symbols, all of them pure numbers:",
         "",
-        *(f"    {line}" for line in _symbol_lines(update_map)),
+        *(f"    {line}" for line in _symbol_lines(update_map, spelled)),
         "",
         'Source: Lewkowycz et al., "The large learning rate phase of deep learning: the catapult',
         'mechanism" (arXiv 2003.02218); derived by catapult_theory. This file needs only',
-        f"{'NumPy and Numba' if backend == 'numba' else 'an array-API library such as NumPy'}.",
+        f"{NEEDS[backend]}.",
         "Quantities named h depend on the data alone, c on parameters alone; x are intermediate.",
     ]
-    return '"""' + "\n".join(lines).replace("\\", "\\\\") + '\n"""\n'
+    return comment("\n".join(lines))
 
 
-def _symbol_lines(update_map: Any) -> list[str]:
+def _symbol_lines(update_map: Any, spelled: Callable[[str], str]) -> list[str]:
     """Return name, shape, meaning and definition of every symbol, in columns."""
     rows = []
     for s in (*update_map.variables, *update_map.constants, *update_map.data):
         shape = ", ".join(map(str, s.shape)) if hasattr(s, "shape") else ""
-        name = code_name(s.name)
+        name = spelled(s.name)
         meaning = describe(s.name).get("long_name", s.name)
         parts = [meaning if meaning != s.name else "", _definition(update_map, s)]
         rows.append((name, f"({shape})" if shape else "scalar", "; ".join(p for p in parts if p)))
