@@ -66,6 +66,7 @@ _HOME = "catapult_theory.codegen"
 _ALL = (
     Backend("array", f"{_HOME}.array_target", "", ""),
     Backend("numba", f"{_HOME}.numba_target", "numba", "pip install numba"),
+    Backend("c", f"{_HOME}.c_target", "", ""),
 )
 BACKENDS: Mapping[str, Backend] = {b.name: b for b in _ALL}
 
