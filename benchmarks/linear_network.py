@@ -2,29 +2,54 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
 import catapult_theory as ct
-from benchmarks.measuring import Measured, interleaved
+from benchmarks.measuring import Answer, Entry, Setting, Work, contest
 
-STEPS, LANES = 100, 4
+STEPS, LANES, WIDTH = 100, 4, 4096.0
+CASES = (
+    ("k = 1, squared", 1, "squared", "parity"),
+    ("k = 10, squared", 10, "squared", "classes"),
+    ("k = 10, softmax", 10, "softmax_cross_entropy", "classes"),
+)
 
 
-def measure(rounds: int) -> tuple[str, list[Measured], float, str]:
-    """Title, results, units of work and their name."""
-    contestants = {}
-    for title, outputs, loss, protocol in (
-        ("k = 1, squared", 1, "squared", "parity"),
-        ("k = 10, squared", 10, "squared", "classes"),
-        ("k = 10, softmax", 10, "softmax_cross_entropy", "classes"),
-    ):
+@dataclass(frozen=True)
+class Ensemble:
+    """Lanes that differ in their seed, and a number of steps."""
+
+    lanes: int
+    steps: int
+
+    @property
+    def units(self) -> float:
+        """Lane-steps."""
+        return float(self.lanes * self.steps)
+
+
+def answers(setting: Setting) -> Iterator[Answer]:
+    """Yield the answer."""
+    problem = Ensemble(1, 3) if setting.small else Ensemble(LANES, STEPS)
+    entries = [Entry(f"ours: numba, {name}", _kernel(*case)) for name, *case in CASES]
+    title = f"two-layer linear network, 256 digits: {problem.lanes} lanes x {problem.steps} steps"
+    yield contest(title, "a lane-step", entries, problem, Ensemble(1, 2), setting, tolerance={})
+
+
+def _kernel(outputs: int, loss: str, protocol: str) -> Callable[[Ensemble], Work]:
+    def make(problem: Ensemble) -> Work:
         data = tuple(ct.digits(protocol=protocol))
         linear = ct.derive(ct.models.linear(inputs=64, outputs=outputs), loss)
-        gram = ct.gaussian_start(seeds=range(LANES)).gram(64 + outputs, 4096)
-        start = linear.state_from_gram(gram, 4096.0)
+        gram = ct.gaussian_start(seeds=range(problem.lanes)).gram(64 + outputs, int(WIDTH))
+        start = linear.state_from_gram(gram, WIDTH)
         kernel = ct.compile(linear, "numba")
 
-        def work(kernel=kernel, start=start, data=data) -> object:
-            return kernel.run(start, STEPS, data=data, eta=1.0, n=4096.0)
+        def work() -> Mapping[str, Any] | None:
+            kernel.run(start, problem.steps, data=data, eta=1.0, n=WIDTH)
+            return None
 
-        contestants[title] = work
-    title = f"two-layer linear network, 256 digits: {LANES} lanes x {STEPS} steps"
-    return title, interleaved(contestants, rounds), LANES * STEPS, "a lane-step"
+        return work
+
+    return make

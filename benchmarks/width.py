@@ -1,32 +1,150 @@
-"""What does width cost: training the network itself against its closed map?"""
+"""C: what does width cost? A network of width 10^6 is trained, and its closed map iterated."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
 import numpy as np
 
-import catapult_theory as ct
-from benchmarks.measuring import Measured, interleaved
+from benchmarks.measuring import Answer, Entry, Setting, Target, Work, contest
+from benchmarks.rivals import ours
+from benchmarks.yardsticks import call, library
 
-WIDTH, STEPS = 10**6, 50
+WIDTH, STEPS, SMALL = 10**6, 10, (1000, 10)
+CLOSED_STEPS = 100_000
+NUMPY, BY_HAND = "the network, NumPy", "the network, C"
+# The network learns this slowly, so that no step of the closed map is saved by convergence.
+SLOW, CATAPULT = 1e-5, 1.2
 
 
-def measure(rounds: int) -> tuple[str, list[Measured], float, str]:
-    """Title, results, units of work and their name."""
-    uv = ct.derive(ct.models.uv())
-    kernel = ct.compile(uv, "numba")
+@dataclass(frozen=True)
+class Network:
+    """Weights of f = u.v / sqrt(n), a learning rate and a number of steps."""
+
+    u: Any
+    v: Any
+    eta: float
+    steps: int
+
+    @property
+    def units(self) -> float:
+        """Steps."""
+        return float(self.steps)
+
+    @property
+    def width(self) -> int:
+        """n."""
+        return len(self.u)
+
+    @property
+    def start(self) -> Mapping[str, float]:
+        """f and lambda of the weights."""
+        u, v, n = self.u, self.v, self.width
+        return {"f": float(u @ v) / np.sqrt(n), "lam": float(u @ u + v @ v) / n}
+
+
+def network(width: int, steps: int, eta: float) -> Network:
+    """Return a network with standard normal weights."""
     rng = np.random.default_rng(0)
-    u0, v0 = rng.normal(size=WIDTH), rng.normal(size=WIDTH)
-    start = uv.state_from_gram(np.array([[u0 @ u0, u0 @ v0], [u0 @ v0, v0 @ v0]]) / WIDTH, WIDTH)
+    return Network(rng.normal(size=width), rng.normal(size=width), eta, steps)
 
-    def network() -> object:
-        u, v = u0, v0
-        for _ in range(STEPS):
-            slope = 1.5 * (u @ v) / WIDTH
+
+def answers(setting: Setting) -> Iterator[Answer]:
+    """Yield the answer; the numbers compared are f at every step of a catapult."""
+    width, steps = SMALL if setting.small else (WIDTH, STEPS)
+    entries = [
+        *(
+            Entry(ours.name_of(b), partial(_closed, b), partial(_longer, setting))
+            for b in ours.FAST
+        ),
+        Entry(NUMPY, _numpy),
+        Entry(BY_HAND, _by_hand),
+        Entry("the network, PyTorch", _torch),
+    ]
+    targets = (
+        Target("10^5 x the network in NumPy", NUMPY, "ours", 1e5),
+        Target("10^5 x the network in C", BY_HAND, "ours", 1e5),
+    )
+    yield contest(
+        f"C the network at width n = {width} against its closed map",
+        "a step",
+        entries,
+        network(width, steps, SLOW),
+        network(width, 10 if setting.small else 100, CATAPULT),
+        setting,
+        tolerance={"f": 1e-10},
+        ours=ours.NAMES,
+        targets=targets,
+        flops=6.0 * width,
+        bytes=32.0 * width,
+        notes=(
+            f"The closed map runs {CLOSED_STEPS} steps of one lane, a call of the kernel included.",
+            f"f is compared at every step of a catapult, eta = {CATAPULT}.",
+        ),
+    )
+
+
+def _longer(setting: Setting, problem: Network) -> Network:
+    steps = 100 if setting.small else CLOSED_STEPS
+    return Network(problem.u, problem.v, problem.eta, steps)
+
+
+def _closed(backend: str, problem: Network) -> Work:
+    kernel, start = ours.kernel(backend), problem.start
+    given = {"eta": problem.eta, "n": float(problem.width), "threads": 1}
+
+    def work() -> Mapping[str, Any]:
+        if problem.eta == SLOW:
+            return kernel.run(start, problem.steps, **given).state
+        return {"f": kernel.trajectory(start, problem.steps, **given)["f"]}
+
+    return work
+
+
+def _numpy(problem: Network) -> Work:
+    def work() -> Mapping[str, Any]:
+        u, v, n = problem.u, problem.v, problem.width
+        f = [u @ v / np.sqrt(n)]
+        for _ in range(problem.steps):
+            slope = problem.eta * f[-1] / np.sqrt(n)
             u, v = u - slope * v, v - slope * u
-        return u @ v / np.sqrt(WIDTH)
+            f.append(u @ v / np.sqrt(n))
+        return {"f": np.array(f)}
 
-    def closed() -> object:
-        return kernel.run(start, STEPS, eta=1.5, n=WIDTH)
+    return work
 
-    results = interleaved({"closed map": closed, "the network, NumPy": network}, rounds)
-    return f"width n = {WIDTH}: {STEPS} steps of one network", results, STEPS, "a step"
+
+def _by_hand(problem: Network) -> Work:
+    function = library("network").network
+    f = np.zeros(problem.steps + 1)
+
+    def work() -> Mapping[str, Any]:
+        call(function, problem.width, problem.steps, problem.eta, u, v, f)
+        return {"f": f.copy()}
+
+    u, v = problem.u.copy(), problem.v.copy()
+    return work
+
+
+def _torch(problem: Network) -> Work:
+    """Automatic differentiation and torch.optim.SGD on the weights."""
+    import torch
+
+    def work() -> Mapping[str, Any]:
+        torch.set_num_threads(1)
+        u, v = (torch.tensor(a, requires_grad=True) for a in (problem.u, problem.v))
+        optimizer, f = torch.optim.SGD([u, v], lr=problem.eta), []
+        for _ in range(problem.steps):
+            optimizer.zero_grad()
+            out = u @ v / problem.width**0.5
+            (0.5 * out**2).backward()
+            optimizer.step()
+            f.append(out.item())
+        with torch.no_grad():
+            f.append((u @ v / problem.width**0.5).item())
+        return {"f": np.array(f)}
+
+    return work
