@@ -96,12 +96,17 @@ class _Writer:
         text, own = self.text(node)
         return text if own >= binding else f"({text})"
 
+    def _negated(self, node: Node) -> str:
+        """Return minus a node; two signs in a row would be a decrement in C."""
+        text = self.at_least(node, PRODUCT)
+        return f"-({text})" if text.startswith("-") else f"-{text}"
+
     def _sum(self, terms: Iterable[Node]) -> str:
         signed = [sign_split(t) for t in terms]
         first = next((i for i, (negative, _) in enumerate(signed) if not negative), 0)
         ordered = [signed[first], *signed[:first], *signed[first + 1 :]]
         negative, term = ordered[0]
-        parts = [("-" if negative else "") + self.at_least(term, PRODUCT)]
+        parts = [self._negated(term) if negative else self.at_least(term, PRODUCT)]
         for negative, term in ordered[1:]:
             parts.append((" - " if negative else " + ") + self.at_least(term, PRODUCT))
         return "".join(parts)
@@ -109,7 +114,7 @@ class _Writer:
     def _product(self, node: Node) -> str:
         negative, positive = sign_split(node)
         if negative:
-            return "-" + self.at_least(positive, PRODUCT)
+            return self._negated(positive)
         first, *rest = node.args
         return " * ".join([self.at_least(first, PRODUCT), *(self.at_least(a, ATOM) for a in rest)])
 
