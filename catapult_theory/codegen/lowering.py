@@ -35,6 +35,10 @@ _OWN = {
     "orbit", "run", "step", "evaluate", "constants", "prepare", "trajectory", "softplus",
     "sigmoid", "softmax", "logsumexp", "all_finite", "stability_margin", "kernel_action",
     "UNDECIDED", "CONVERGED", "DIVERGED", "INVALID", "BOUND", "TOLERANCE", "ROUNDING",
+    "mode", "careful", "again", "kept", "reach", "left_rows", "right_rows", "probe_rows",
+    "product_rows", "basis", "rank", "scale", "target", "rest", "sweep", "dot", "fused", "splat",
+    "padded", "turned", "diagonal", "platform", "binding", "ir", "types", "cgutils", "intrinsic",
+    "BYTES", "TILE", "WIDE", "TALL", "X86",
 }
 # fmt: on
 RESERVED = frozenset(_OWN | set(keyword.kwlist) | set(dir(builtins)))

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from catapult_theory.codegen import numba_matrix
+from catapult_theory.codegen.backends import Executor
 from catapult_theory.codegen.bodies import folded, function, names, packed, uses
-from catapult_theory.codegen.execution import LoopExecutor
 from catapult_theory.codegen.header import header
 from catapult_theory.codegen.lowering import Program, expression_program, next_name
 from catapult_theory.codegen.numba_parts import JIT, filled, indented, judgement
@@ -96,6 +96,7 @@ def emit(update_map: Any, program: Program, dtype: str) -> str:
     used = [code for name, code in helpers.items() if uses([text], name)]
     limits = LIMITS[dtype]
     top = IMPORTS + ("\nF = np.float32" if dtype == "float32" else "")
+    top += numba_matrix.imports(text)
     whole = "\n\n\n".join([top, *used, text])
     one = "1.0" if dtype == "float64" else "F(1.0)"
     fields = {
@@ -111,12 +112,12 @@ def emit(update_map: Any, program: Program, dtype: str) -> str:
     return header(update_map, "numba") + "\n" + folded(whole) + "\n"
 
 
-def load(source: str, update_map: Any, program: Program, dtype: str) -> LoopExecutor:
+def load(source: str, update_map: Any, program: Program, dtype: str) -> Executor:
     """Import a generated source; Numba compiles it at the first call, or reads its cache."""
     import numba
 
     key = ("numba", dtype, numba.__version__, np.__version__)
-    return LoopExecutor(load_module(source, key), dtype)
+    return numba_matrix.executor(load_module(source, key), dtype)
 
 
 def _lines(program: Program, dtype: str, levels: tuple[int, ...]) -> list[str]:

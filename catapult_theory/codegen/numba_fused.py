@@ -1,0 +1,342 @@
+"""Matrix maps in one pass a step, for the Numba target.
+
+Where the lowered program allows, the product with the large state matrix is deferred into the
+pass that renews it (`matrix_deferral`) and the inputs are made diagonal (`matrix_congruence`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from catapult_theory.codegen import ir
+from catapult_theory.codegen import numba_fused_parts as parts
+from catapult_theory.codegen.bodies import names, packed, size_lines
+from catapult_theory.codegen.ir import Node
+from catapult_theory.codegen.lowering import (
+    Program,
+    code_name,
+    judged_names,
+    next_name,
+    squares,
+)
+from catapult_theory.codegen.matrix_congruence import Congruence, congruence
+from catapult_theory.codegen.matrix_deferral import Deferral, deferral
+from catapult_theory.codegen.numba_parts import filled, indented, judgement
+from catapult_theory.codegen.numba_statements import Writer
+from catapult_theory.codegen.passes import DATA, PARAMETERS
+from catapult_theory.codegen.sharing import Assignment
+
+RUN = '''{JIT}
+def run(first, last, steps, {INPUTS}, loss, peak_loss, peak_step, status, status_step):
+    """Run lanes first to last; the state is replaced by the final one."""
+    mode = rounding_mode()
+    set_rounding_mode(np.uint32(mode | np.uint32(0x8040)))
+{SIZES}
+{BUFFERS}
+    reach = -(-{RANK} // TALL) * TALL
+{PREPARE}
+    for lane in range(first, last):
+        careful = False
+        while True:
+{LOAD}
+            peak, when, largest, now = -np.inf, 0, 0.0, np.nan
+            verdict, decided, t = UNDECIDED, steps, 0
+            if {NAN}:
+                verdict, decided, peak, t = INVALID, 0, np.nan, -1
+            again = False
+            while verdict == UNDECIDED:
+{BEFORE}
+                if careful:
+                    kept[:] = {LARGE}
+                sweep({LARGE}, left_rows, right_rows, probe_rows, product_rows, {COUNTS})
+                if not all_finite(product_rows):
+                    if not careful:
+                        again = True
+                        break
+                    if t > 0 and not all_finite({LARGE}):
+                        {LARGE}[:] = kept
+{BACK}
+                        verdict, decided, t = DIVERGED, t, t - 1
+                        break
+{AFTER}
+                if now > peak or t == 0:
+                    peak, when = now, t
+{LARGEST}
+                if {DIVERGED}:
+                    verdict, decided = DIVERGED, t
+{CONVERGED}
+                elif t == steps:
+                    break
+                elif {OVERFLOWED}:
+                    verdict, decided = DIVERGED, t + 1
+                else:
+{FACTORS}
+{SWAP}
+                    t += 1
+            if not again:
+                break
+            careful = True
+        loss[lane], peak_loss[lane], peak_step[lane] = now, peak, when
+        status[lane], status_step[lane] = verdict, decided
+        if t > 0:
+{STORE}
+    set_rounding_mode(mode)'''
+
+
+@dataclass(frozen=True)
+class Fused:
+    """A matrix map that takes one pass over its large matrix a step.
+
+    Parameters
+    ----------
+    program : Program
+        As lowered.
+    reduced : Congruence or None
+        The program with diagonal inputs, where there is one.
+    deferral : Deferral
+        Of the reduced program, or of the program itself.
+    """
+
+    program: Program
+    reduced: Congruence | None
+    deferral: Deferral
+
+    @property
+    def body(self) -> Program:
+        """The program whose steps are emitted."""
+        return self.reduced.program if self.reduced else self.program
+
+    @property
+    def turned(self) -> Mapping[str, tuple[bool, bool]]:
+        """For each state matrix whether its rows and columns are in the turned basis."""
+        return self.reduced.turned if self.reduced else {}
+
+
+def fused(update_map: Any, program: Program) -> Fused | None:
+    """Return how a map runs in one pass a step, or None where it does not.
+
+    Parameters
+    ----------
+    update_map : UpdateMap
+    program : Program
+        From `loop_program`.
+
+    Returns
+    -------
+    Fused or None
+
+    Examples
+    --------
+    >>> import catapult_theory as ct
+    >>> from catapult_theory.codegen.lowering import loop_program
+    >>> linear = ct.derive(ct.models.linear(inputs=4))
+    >>> fused(linear, loop_program(linear)).deferral.large.name
+    'G'
+    """
+    symmetric = [code_name(block.name) for block in squares(update_map.gram)]
+    reduced = congruence(program)
+    found = deferral(reduced.program if reduced else program, symmetric)
+    return Fused(program, reduced, found) if found else None
+
+
+@dataclass(frozen=True)
+class _Text(Writer):
+    """Statements with sums of products as vector code."""
+
+    def statement(self, target: str, node: Node) -> list[str]:
+        """Return the lines of a named quantity."""
+        pair = _contracted(node)
+        if pair is None:
+            return super().statement(target, node)
+        place = f"{target}[0, 0]" if node.shape else target
+        return [f"{place} = dot({pair[0]}, {pair[1]})"]
+
+
+def _contracted(node: Node) -> tuple[str, str] | None:
+    """Return the two arrays whose entries are multiplied and summed, if it is that."""
+    if node.op == "sum" and node.args[0].op == "mul":
+        sides = node.args[0].args
+        same = len(sides) == 2 and all(a.op == "symbol" and a.shape for a in sides)
+        return (str(sides[0].value), str(sides[1].value)) if same else None
+    if node.op == "matmul" and node.shape == (1, 1):
+        left, right = node.args
+        if left.op == "symbol" and right.op == "transpose":
+            return str(left.value), str(right.args[0].value)
+    return None
+
+
+def functions(fused_map: Fused, dtype: str) -> list[str]:
+    """Return the function ``run`` and, where the inputs are made diagonal, ``diagonal``.
+
+    Parameters
+    ----------
+    fused_map : Fused
+    dtype : str
+
+    Returns
+    -------
+    list of str
+    """
+    writer = _Text(fused_map.body, dtype)
+    texts = [parts.SWEEP, parts.DOT, parts.DENORMALS, parts.PADDED]
+    if fused_map.reduced:
+        texts += [parts.TURN, parts.DIAGONAL]
+    return [*texts, _run(fused_map, writer)]
+
+
+def reduced_inputs(fused_map: Fused) -> list[str]:
+    """Return the names of what ``diagonal`` gives."""
+    return ["basis", "rank", "scale", "target", "rest"] if fused_map.reduced else []
+
+
+def _run(fused_map: Fused, writer: _Text) -> str:
+    program, found = fused_map.program, fused_map.deferral
+    large, state = found.large.code, names(program.state)
+    parameters = names(program.parameters)
+    once, each = ([a.name for a in program.at_level(level)] for level in (DATA, PARAMETERS))
+    buffers = _buffers(fused_map, writer)
+    prepare = [f"{packed(once)[1:-1]} = prepare({', '.join(names(program.data))})"] if once else []
+    load = [line for x in state for line in _load(fused_map, x)]
+    load += [f"{x} = {x}_lanes[lane]" for x in parameters]
+    if each:
+        given = ", ".join([*parameters, *names(program.data), *once])
+        load.append(f"{packed(each)[1:-1]} = constants({given})")
+    load += ["left_rows[:] = 0.0", "right_rows[:] = 0.0"]
+    small = [x for x in state if x != large]
+    swap = [f"{x}, {next_name(x)} = {next_name(x)}, {x}" for x in small]
+    fields = {
+        "INPUTS": ", ".join(
+            [
+                *(f"{x}_lanes" for x in (*state, *parameters)),
+                *names(program.data),
+                *reduced_inputs(fused_map),
+            ]
+        ),
+        "BUFFERS": indented(buffers, 1),
+        "PREPARE": indented(prepare, 1),
+        "LOAD": indented(load, 3),
+        "NAN": " or ".join(
+            [
+                *(f"np.isnan({x})" for x in parameters),
+                *(f"np.isnan(dot({x}_lanes[lane], {x}_lanes[lane]))" for x in state),
+            ]
+        ),
+        "BEFORE": indented(_before(fused_map, writer), 4),
+        "AFTER": indented(_after(fused_map, writer), 4),
+        "LARGE": large,
+        "RANK": "rank" if fused_map.reduced else str(found.large.shape[0]),
+        "COUNTS": f"reach, {_total([f.rows for f in found.factors])}, {found.probe.shape[0]}",
+        "OVERFLOWED": f"not ({' and '.join(f'all_finite({next_name(x)})' for x in small)})",
+        "FACTORS": indented(_factor_rows(found, writer), 5),
+        "SWAP": indented(swap, 5),
+        "BACK": indented(swap, 6),
+        "STORE": indented([line for x in state for line in _store(fused_map, x)], 3),
+        **_deeper(judgement(program, "")),
+    }
+    text = "\n".join(fields.values())
+    fields["SIZES"] = indented(size_lines(program, text.splitlines()), 1)
+    return filled(RUN, fields)
+
+
+def _deeper(judged: Mapping[str, str]) -> dict[str, str]:
+    """Return the parts of a judgement one level further in."""
+    return {
+        key: "\n".join(f"    {line}" for line in text.splitlines()) if "\n" in text else text
+        for key, text in judged.items()
+    }
+
+
+def _total(sizes: Sequence[ir.Size]) -> str:
+    fixed = sum(s for s in sizes if isinstance(s, int))
+    return " + ".join([*(s for s in sizes if isinstance(s, str)), *([str(fixed)] * bool(fixed))])
+
+
+def _buffers(fused_map: Fused, writer: _Text) -> list[str]:
+    found, program = fused_map.deferral, fused_map.program
+    large = found.large
+    like = f"{large.code}_lanes"
+    side, rows = large.shape[0], found.probe.shape[0]
+    product = Assignment(found.product, ir.symbol(found.product, found.probe.shape), 2)
+    lines = writer.buffers([*found.before, product, *found.after], like)
+    for i in program.state:
+        if i != large:
+            shape = f"({i.shape[0]}, {i.shape[1]})"
+            lines += [
+                f"{name} = np.empty({shape}, {like}.dtype)" for name in (i.code, next_name(i.code))
+            ]
+    total = _total([f.rows for f in found.factors])
+    lines += [
+        f"{large.code} = padded({side}, {side}, {like})",
+        f"kept = padded({side}, {side}, {like})",
+        f"left_rows = padded({total}, {side}, {like})",
+        f"right_rows = padded({total}, {side}, {like})",
+        f"probe_rows = padded({rows}, {side}, {like})",
+        f"product_rows = padded({rows}, {side}, {like})",
+    ]
+    return lines
+
+
+def _load(fused_map: Fused, x: str) -> list[str]:
+    large = fused_map.deferral.large
+    rows, columns = fused_map.turned.get(x, (False, False))
+    given = f"{x}_lanes[lane]"
+    lines = []
+    if rows or columns:
+        lines = [f"{x}_start = turned({given}, basis, {rows}, {columns})"]
+        given = f"{x}_start"
+    if x == large.code:
+        return [*lines, f"{x}[: {large.shape[0]}, : {large.shape[1]}] = {given}"]
+    return [*lines, f"{x}[:] = {given}"]
+
+
+def _store(fused_map: Fused, x: str) -> list[str]:
+    """Return the lines that give a block back; a turned one by its change, turned back."""
+    large = fused_map.deferral.large
+    rows, columns = fused_map.turned.get(x, (False, False))
+    side = large.shape[0]
+    value = f"{x}[: {side}, : {side}]" if x == large.code else x
+    if not (rows or columns):
+        return [f"{x}_lanes[lane] = {value}"]
+    lines = [f"{x}_start[:] = {value} - {x}_start"]
+    if x == large.code:
+        lines.append(f"{x}_start[rank:, :rank] = {x}_start[:rank, rank:].T")
+    return [*lines, f"{x}_lanes[lane] += turned({x}_start, basis.T, {rows}, {columns})"]
+
+
+def _before(fused_map: Fused, writer: _Text) -> list[str]:
+    """Return the lines up to the probe, and the probe as a row of the pass."""
+    found = fused_map.deferral
+    lines = [line for a in found.before for line in writer.statement(a.name, a.value)]
+    return lines + writer.over(found.probe.shape, f"probe_rows[i, j] = {found.probe.value}[i, j]")
+
+
+def _after(fused_map: Fused, writer: _Text) -> list[str]:
+    """Return the lines from the product on: verdicts, and the small blocks of the new state."""
+    found, program = fused_map.deferral, fused_map.body
+    lines = writer.over(found.probe.shape, f"{found.product}[i, j] = product_rows[i, j]")
+    for a in found.after:
+        lines += writer.statement(a.name, a.value)
+    judged = judged_names(program)
+    for name, node in program.outputs:
+        if name != next_name(found.large.code):
+            target = "now" if name == "loss" and name in judged else name
+            lines += writer.statement(target, node)
+    return lines
+
+
+def _factor_rows(found: Deferral, writer: _Text) -> list[str]:
+    """Return the lines that write the rows of A and B of the next pass."""
+    lines: list[str] = []
+    before: list[ir.Size] = []
+    for factor in found.factors:
+        row = " + ".join(["i", *([_total(before)] if before else [])])
+        lines += writer.over(factor.left.shape, f"left_rows[{row}, j] = {factor.left.value}[i, j]")
+        value = writer.entry(factor.right)
+        lines += writer.over(factor.left.shape, f"right_rows[{row}, j] = {value}")
+        before.append(factor.rows)
+    return lines
+
+
+__all__ = ["Fused", "functions", "fused", "reduced_inputs"]
