@@ -65,6 +65,7 @@ class Backend:
 _HOME = "catapult_theory.codegen"
 _ALL = (
     Backend("array", f"{_HOME}.array_target", "", ""),
+    Backend("llvm", f"{_HOME}.llvm_target", "llvmlite", "pip install llvmlite"),
     Backend("numba", f"{_HOME}.numba_target", "numba", "pip install numba"),
     Backend("c", f"{_HOME}.c_target", "", ""),
 )

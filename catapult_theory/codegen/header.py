@@ -11,6 +11,7 @@ from catapult_theory.codegen.lowering import code_name
 NEEDS = {
     "numba": "NumPy and Numba",
     "array": "an array-API library such as NumPy",
+    "llvm": "LLVM",
     "c": "a C99 compiler and its math.h",
 }
 SIZES = {"m": "number of samples", "d": "number of inputs", "k": "number of outputs"}

@@ -314,6 +314,58 @@ def scaling_weights(update_map: UpdateMap) -> tuple[dict[sp.Symbol, sp.Rational]
     return tuple(dict(zip(symbols, vector, strict=True)) for vector in equations.nullspace())
 
 
+def homogeneous(
+    update_map: UpdateMap, groups: DimensionlessMap, expression: sp.Expr
+) -> tuple[sp.Expr, sp.Expr] | None:
+    """Split an expression into its unit and a function of the groups alone.
+
+    It is unit * g(groups) if every scaling symmetry multiplies it by a power of s; the unit is
+    the monomial in ``groups.units`` with the same powers, and g the expression at units 1.
+
+    Parameters
+    ----------
+    update_map : UpdateMap
+    groups : DimensionlessMap
+        The groups of this map.
+    expression : sympy.Expr
+        In the original symbols.
+
+    Returns
+    -------
+    tuple of sympy.Expr or None
+        (unit, g), or None where there is no such split.
+
+    Examples
+    --------
+    >>> from catapult_theory.symbolic import models
+    >>> from catapult_theory.symbolic.closure import derive
+    >>> uv = derive(models.uv(label=True))
+    >>> homogeneous(uv, signed_dimensionless(uv), uv.observables["loss"])
+    (n/eta**2, (-kappa + q)**2/2)
+    """
+    symbols = _symbols(update_map)
+    collector = _Weights(symbols)
+    weight = collector.weight(sp.sympify(expression))
+    rows, powers = [], []
+    for symmetry in scaling_weights(update_map):
+        vector = [symmetry[s] for s in symbols]
+        if any(_dot(e, vector) != 0 for e in collector.equations):
+            return None
+        rows.append([symmetry[u] for u in groups.units])
+        powers.append(_dot(weight, vector))
+    if len(rows) != len(groups.units):
+        return None
+    exponents = sp.Matrix(rows).LUsolve(sp.Matrix(powers)) if rows else []
+    unit = sp.Mul(*(u**e for u, e in zip(groups.units, exponents, strict=True)))
+    ones = dict.fromkeys(groups.units, sp.S.One)
+    values = {s: sp.sympify(e).subs(ones) for s, e in groups.originals.items()}
+    return unit, sp.sympify(expression).subs({**values, **ones}, simultaneous=True)
+
+
+def _dot(left: Sequence[sp.Expr], right: Sequence[sp.Expr]) -> sp.Expr:
+    return sp.Add(*(a * b for a, b in zip(left, right, strict=True)))
+
+
 def _symbols(update_map: UpdateMap) -> tuple[sp.Symbol, ...]:
     """State first, then parameters, the usual units last: pivots are taken from the left."""
     if update_map.is_matrix:
@@ -356,6 +408,10 @@ class _Weights:
             return parts[0]
         if expression.is_Pow and expression.exp.is_Rational:
             return tuple(expression.exp * w for w in self.weight(expression.base))
+        if isinstance(expression, (sp.Abs, sp.Max, sp.Min)):
+            parts = [self.weight(a) for a in expression.args]
+            self.equal(parts)
+            return parts[0]
         self.equal([zero, *(self.weight(a) for a in expression.args)])
         return zero
 

@@ -1,0 +1,576 @@
+"""Runs in LLVM IR: lanes in and out of scratch memory, stretches of steps, compaction.
+
+The lanes of a chunk advance together, LOOK steps at a time. A lane found decided at a look is
+repeated by `judged` from the start of the stretch and leaves; the last lane takes its place,
+so that groups stay full. Lanes out of range for the scaled form are left to the caller.
+"""
+
+from __future__ import annotations
+
+from catapult_theory.codegen.llvm_group import Function, Layout, group_name
+from catapult_theory.codegen.llvm_values import Types
+from catapult_theory.codegen.scaled_form import FACTOR
+
+# Steps between two looks: a look costs about as much as two steps.
+LOOK = 32
+# A lane starts in range if loss and squared gradient lie between these.
+_RANGE = {"float64": (1e-280, 1e190), "float32": (1e-30, 1e30)}
+# A constant or unit beyond this, or below its inverse, is out of range.
+_UNIT = {"float64": 1e140, "float32": 1e15}
+LEFT = -1
+
+SCHEDULER = """
+define void @run(i64 %low, i64 %high, i64 %steps, {POINTERS}, ptr %scratch) {
+  {FLUSH_ON}
+  %old0 = getelementptr i8, ptr %scratch, i64 0
+  %new0 = getelementptr i8, ptr %scratch, i64 {MOVING}
+  %con = getelementptr i8, ptr %scratch, i64 {CON}
+  %w0 = getelementptr i8, ptr %scratch, i64 {W0}
+  %w1 = getelementptr i8, ptr %scratch, i64 {W1}
+  %idx = getelementptr i8, ptr %scratch, i64 {IDX}
+  %flags = getelementptr i8, ptr %scratch, i64 {FLAGS}
+  %rows = alloca [{ROWS} x {REAL}], i64 {LANES}, align 64
+  %qcon = alloca [{CONSTANTS} x {REAL}], i64 {LANES}, align 64
+  %qw = alloca [{LANES} x i64], align 64
+  %qidx = alloca [{LANES} x i64], align 64
+  %verdict = alloca [{LANES} x i64], align 64
+  %decided = alloca [{LANES} x i64], align 64
+  %entered = call i64 @enter(i64 %low, i64 %high, {ARGUMENTS}, ptr %new0, ptr %w1, ptr %con, ptr %idx)
+  br label %rounds
+rounds:
+  %t = phi i64 [ 0, %0 ], [ %t2, %endround ]
+  %active = phi i64 [ %entered, %0 ], [ %left, %endround ]
+  %old = phi ptr [ %new0, %0 ], [ %new, %endround ]
+  %oldw = phi ptr [ %w1, %0 ], [ %neww, %endround ]
+  %new = phi ptr [ %old0, %0 ], [ %old, %endround ]
+  %neww = phi ptr [ %w0, %0 ], [ %oldw, %endround ]
+  %some = icmp sgt i64 %active, 0
+  %time = icmp slt i64 %t, %steps
+  %go = and i1 %some, %time
+  br i1 %go, label %begin, label %finish
+begin:
+  %rest = sub i64 %steps, %t
+  %short = icmp slt i64 %rest, {LOOK}
+  %L = select i1 %short, i64 %rest, i64 {LOOK}
+  %t2 = add i64 %t, %L
+  %up = add i64 %active, {LANES_1}
+  %vecs = udiv i64 %up, {LANES}
+  br label %wide
+wide:
+  %v = phi i64 [ 0, %begin ], [ %vk, %widedone ]
+  %hot = phi i1 [ true, %begin ], [ %hot1, %widedone ]
+  %vk = add i64 %v, {K}
+  %fits = icmp sle i64 %vk, %vecs
+  %off = mul i64 %v, {LANES}
+  br i1 %fits, label %choose, label %narrow
+choose:
+  br i1 %hot, label %full, label %fast
+fast:
+  %new1 = call i1 @{FAST}(ptr %old, ptr %oldw, ptr %new, ptr %neww, ptr %con, ptr %flags, i64 %off, i64 %L, i64 %t)
+  br i1 %new1, label %full, label %widedone
+full:
+  %new2 = call i1 @{FULL}(ptr %old, ptr %oldw, ptr %new, ptr %neww, ptr %con, ptr %flags, i64 %off, i64 %L, i64 %t)
+  br label %widedone
+widedone:
+  %hot1 = phi i1 [ false, %fast ], [ %new2, %full ]
+  br label %wide
+narrow:
+  %v1 = phi i64 [ %v, %wide ], [ %v2, %narrowdo ]
+  %moreone = icmp slt i64 %v1, %vecs
+  br i1 %moreone, label %narrowdo, label %look
+narrowdo:
+  %off1 = mul i64 %v1, {LANES}
+  %new3 = call i1 @{ONE}(ptr %old, ptr %oldw, ptr %new, ptr %neww, ptr %con, ptr %flags, i64 %off1, i64 %L, i64 %t)
+  %v2 = add i64 %v1, 1
+  br label %narrow
+look:
+  %lastv = sub i64 %vecs, 1
+  %whole = mul i64 %lastv, {LANES}
+  %in_last = sub i64 %active, %whole
+  br label %vector
+vector:
+  %x = phi i64 [ %lastv, %look ], [ %x1, %nextvector ]
+  %a = phi i64 [ %active, %look ], [ %a3, %nextvector ]
+  %q = phi i64 [ 0, %look ], [ %q3, %nextvector ]
+  %negative = icmp slt i64 %x, 0
+  br i1 %negative, label %flushlast, label %mask
+mask:
+  %fp = getelementptr i32, ptr %flags, i64 %x
+  %raw = load i32, ptr %fp, align 4
+  %islast = icmp eq i64 %x, %lastv
+  %many = trunc i64 %in_last to i32
+  %ones = shl i32 1, %many
+  %valid = sub i32 %ones, 1
+  %cut = select i1 %islast, i32 %valid, i32 -1
+  %bits0 = and i32 %raw, %cut
+  %base = mul i64 %x, {LANES}
+  br label %lane
+lane:
+  %bits = phi i32 [ %bits0, %mask ], [ %bits1, %nextlane ]
+  %a1 = phi i64 [ %a, %mask ], [ %a4, %nextlane ]
+  %q1 = phi i64 [ %q, %mask ], [ %q4, %nextlane ]
+  %none = icmp eq i32 %bits, 0
+  br i1 %none, label %nextvector, label %take
+take:
+  %lead = call i32 @llvm.ctlz.i32(i32 %bits, i1 true)
+  %j = sub i32 31, %lead
+  %jbit = shl i32 1, %j
+  %bits1 = xor i32 %bits, %jbit
+  %j64 = zext i32 %j to i64
+  %pos = add i64 %base, %j64
+  call void @queue(ptr %rows, ptr %qw, ptr %qcon, ptr %qidx, i64 %q1, ptr %old, ptr %oldw, ptr %con, ptr %idx, i64 %pos)
+  %a2 = sub i64 %a1, 1
+  call void @move(ptr %new, ptr %neww, ptr %con, ptr %idx, i64 %pos, i64 %a2)
+  %q2 = add i64 %q1, 1
+  %isfull = icmp eq i64 %q2, {LANES}
+  br i1 %isfull, label %flush, label %nextlane
+flush:
+  call void @judged(ptr %rows, ptr %qw, ptr %qcon, ptr %verdict, ptr %decided, i64 %L, i64 %t, i64 %steps)
+  %af = call i64 @settle(i64 %q2, i64 %a2, ptr %rows, ptr %qw, ptr %qcon, ptr %qidx, ptr %verdict, ptr %decided, ptr %new, ptr %neww, ptr %con, ptr %idx, {ARGUMENTS})
+  br label %nextlane
+nextlane:
+  %a4 = phi i64 [ %a2, %take ], [ %af, %flush ]
+  %q4 = phi i64 [ %q2, %take ], [ 0, %flush ]
+  br label %lane
+nextvector:
+  %a3 = phi i64 [ %a1, %lane ]
+  %q3 = phi i64 [ %q1, %lane ]
+  %x1 = sub i64 %x, 1
+  br label %vector
+flushlast:
+  %pending = icmp sgt i64 %q, 0
+  br i1 %pending, label %flushdo, label %endround
+flushdo:
+  call void @judged(ptr %rows, ptr %qw, ptr %qcon, ptr %verdict, ptr %decided, i64 %L, i64 %t, i64 %steps)
+  %ag = call i64 @settle(i64 %q, i64 %a, ptr %rows, ptr %qw, ptr %qcon, ptr %qidx, ptr %verdict, ptr %decided, ptr %new, ptr %neww, ptr %con, ptr %idx, {ARGUMENTS})
+  br label %endround
+endround:
+  %left = phi i64 [ %a, %flushlast ], [ %ag, %flushdo ]
+  br label %rounds
+finish:
+  %i = phi i64 [ 0, %rounds ], [ %i1, %finishdo ]
+  %morelanes = icmp slt i64 %i, %active
+  br i1 %morelanes, label %finishdo, label %out
+finishdo:
+  call void @record(ptr %old, ptr %oldw, ptr %idx, i64 %i, i64 {CAPACITY}, i64 0, i64 %steps, {ARGUMENTS})
+  %i1 = add i64 %i, 1
+  br label %finish
+out:
+  call void @leave(i64 %low, i64 %high, {ARGUMENTS})
+  {FLUSH_OFF}
+  ret void
+}
+
+define internal i64 @settle(i64 %count, i64 %active, ptr %rows, ptr %qw, ptr %qcon, ptr %qidx, ptr %verdict, ptr %decided, ptr %new, ptr %neww, ptr %con, ptr %idx, {POINTERS}) noinline {
+  br label %loop
+loop:
+  %s = phi i64 [ 0, %0 ], [ %s1, %next ]
+  %a = phi i64 [ %active, %0 ], [ %a2, %next ]
+  %more = icmp slt i64 %s, %count
+  br i1 %more, label %body, label %done
+body:
+  %vp = getelementptr i64, ptr %verdict, i64 %s
+  %v = load i64, ptr %vp, align 8
+  %open = icmp eq i64 %v, 0
+  br i1 %open, label %back, label %store
+store:
+  %dp = getelementptr i64, ptr %decided, i64 %s
+  %d = load i64, ptr %dp, align 8
+  call void @record(ptr %rows, ptr %qw, ptr %qidx, i64 %s, i64 {LANES}, i64 %v, i64 %d, {ARGUMENTS})
+  br label %next
+back:
+  call void @restore(ptr %rows, ptr %qw, ptr %qcon, ptr %qidx, i64 %s, ptr %new, ptr %neww, ptr %con, ptr %idx, i64 %a)
+  %a1 = add i64 %a, 1
+  br label %next
+next:
+  %a2 = phi i64 [ %a, %store ], [ %a1, %back ]
+  %s1 = add i64 %s, 1
+  br label %loop
+done:
+  ret i64 %a
+}
+"""
+
+FLUSH = {
+    "x86": (
+        """%csr = alloca i32
+  %csr1 = alloca i32
+  call void @llvm.x86.sse.stmxcsr(ptr %csr)
+  %control = load i32, ptr %csr
+  %flushing = or i32 %control, 32832
+  store i32 %flushing, ptr %csr1
+  call void @llvm.x86.sse.ldmxcsr(ptr %csr1)""",
+        "call void @llvm.x86.sse.ldmxcsr(ptr %csr)",
+        (
+            "declare void @llvm.x86.sse.stmxcsr(ptr)",
+            "declare void @llvm.x86.sse.ldmxcsr(ptr)",
+        ),
+    ),
+    "neon": (
+        """%control = call i64 @llvm.aarch64.get.fpcr()
+  %flushing = or i64 %control, 16777216
+  call void @llvm.aarch64.set.fpcr(i64 %flushing)""",
+        "call void @llvm.aarch64.set.fpcr(i64 %control)",
+        (
+            "declare i64 @llvm.aarch64.get.fpcr()",
+            "declare void @llvm.aarch64.set.fpcr(i64)",
+        ),
+    ),
+}
+
+
+def pointers(layout: Layout) -> list[str]:
+    """Return the names of the arrays that a run reads and writes, in order."""
+    form = layout.form
+    inputs = [i.code for i in (*form.enter.state, *form.enter.parameters)]
+    seen = ["loss", "peak_loss", "peak_step", "status", "status_step"]
+    return [*(f"%lanes_{x}" for x in inputs), *(f"%out_{x}" for x in seen)]
+
+
+def scheduler(layout: Layout, vectors: int, flush: str) -> tuple[str, set[str]]:
+    """Return the functions ``run`` and ``settle``.
+
+    Parameters
+    ----------
+    layout : Layout
+    vectors : int
+        Vectors of a group.
+    flush : str
+        "x86" or "neon": how denormal numbers are flushed to zero.
+
+    Returns
+    -------
+    text : str
+    declarations : set of str
+    """
+    t = layout.types
+    on, off, declared = FLUSH[flush]
+    moving = len(layout.moving) * layout.row_bytes
+    con = 2 * moving
+    integers = con + len(layout.constants) * layout.row_bytes
+    row = 8 * layout.capacity
+    fields = {
+        "POINTERS": ", ".join(f"ptr {p}" for p in pointers(layout)),
+        "ARGUMENTS": ", ".join(f"ptr {p}" for p in pointers(layout)),
+        "FLUSH_ON": on,
+        "FLUSH_OFF": off,
+        "MOVING": moving,
+        "CON": con,
+        "W0": integers,
+        "W1": integers + row,
+        "IDX": integers + 2 * row,
+        "FLAGS": integers + 3 * row,
+        "ROWS": len(layout.moving),
+        "CONSTANTS": max(1, len(layout.constants)),
+        "REAL": t.real,
+        "LANES": t.lanes,
+        "LANES_1": t.lanes - 1,
+        "LOOK": LOOK,
+        "K": vectors,
+        "FAST": group_name(vectors, False),
+        "FULL": group_name(vectors, True),
+        "ONE": group_name(1, True),
+        "CAPACITY": layout.capacity,
+    }
+    text = SCHEDULER
+    for key, value in fields.items():
+        text = text.replace("{" + key + "}", str(value))
+    return text, {*declared, "declare i32 @llvm.ctlz.i32(i32, i1)"}
+
+
+def copies(layout: Layout) -> str:
+    """Return the functions that move one lane: ``move``, ``queue`` and ``restore``."""
+    scratch = (layout.capacity, len(layout.moving), len(layout.constants))
+    parts = []
+    rows = "ptr %rows, ptr %qw, ptr %qcon, ptr %qidx, i64 %s"
+    lane = "ptr %new, ptr %neww, ptr %con, ptr %idx, i64 %pos"
+    head = f"define internal void @move({lane}, i64 %from) {{"
+    own = ("%new", "%neww", "%con", "%idx", layout.capacity)
+    queue = ("%rows", "%qw", "%qcon", "%qidx", layout.types.lanes)
+    parts.append(_copy(layout, head, (*own, "%from"), (*own, "%pos")))
+    head = f"define internal void @queue({rows}, {lane}) {{"
+    parts.append(_copy(layout, head, (*own, "%pos"), (*queue, "%s")))
+    head = f"define internal void @restore({rows}, {lane}) {{"
+    parts.append(_copy(layout, head, (*queue, "%s"), (*own, "%pos")))
+    del scratch
+    return "\n".join(parts)
+
+
+Place = tuple[str, str, str, str, int, str]
+
+
+def _copy(layout: Layout, head: str, source: Place, target: Place) -> str:
+    t = layout.types
+    writer = Function(layout)
+
+    def element(place: Place, base: int, row: int) -> str:
+        start = row * place[4]
+        at = writer.emit(f"add i64 {place[5]}, {start}")
+        return writer.emit(f"getelementptr {t.real}, ptr {place[base]}, i64 {at}")
+
+    for base, count in ((0, len(layout.moving)), (2, len(layout.constants))):
+        for row in range(count):
+            value = writer.emit(f"load {t.real}, ptr {element(source, base, row)}")
+            writer.put(f"store {t.real} {value}, ptr {element(target, base, row)}")
+    for base in (1, 3):
+        here = writer.emit(f"getelementptr i64, ptr {source[base]}, i64 {source[5]}")
+        there = writer.emit(f"getelementptr i64, ptr {target[base]}, i64 {target[5]}")
+        value = writer.emit(f"load i64, ptr {here}")
+        writer.put(f"store i64 {value}, ptr {there}")
+    writer.put("ret void")
+    return "\n".join([head, *writer.lines, "}"])
+
+
+def record(layout: Layout) -> str:
+    """Return the function that writes a lane that is over: state, peak and verdict."""
+    t = layout.types
+    f = Function(layout)
+    arrays = ", ".join(f"ptr {p}" for p in pointers(layout))
+    head = (
+        "define internal void @record(ptr %rows, ptr %w, ptr %idx, i64 %s, i64 %stride, "
+        f"i64 %verdict, i64 %decided, {arrays}) {{"
+    )
+    place = f.emit("getelementptr i64, ptr %idx, i64 %s")
+    lane = f.emit(f"load i64, ptr {place}")
+    targets = [f"%lanes_{i.code}" for i in layout.form.enter.state]
+    names = [*layout.states, "peak"]
+    for target, name in zip([*targets, "%out_loss"], names, strict=True):
+        start = f.emit(f"mul i64 %stride, {layout.moving.index(name)}")
+        at = f.emit(f"add i64 {start}, %s")
+        here = f.emit(f"getelementptr {t.real}, ptr %rows, i64 {at}")
+        value = f.emit(f"load {t.real}, ptr {here}")
+        there = f.emit(f"getelementptr {t.real}, ptr {target}, i64 {lane}")
+        f.put(f"store {t.real} {value}, ptr {there}")
+    here = f.emit("getelementptr i64, ptr %w, i64 %s")
+    when = f.emit(f"load i64, ptr {here}")
+    for target, value in (("peak_step", when), ("status", "%verdict"), ("status_step", "%decided")):
+        there = f.emit(f"getelementptr i64, ptr %out_{target}, i64 {lane}")
+        f.put(f"store i64 {value}, ptr {there}")
+    f.put("ret void")
+    return "\n".join([head, *f.lines, "}"])
+
+
+class _Lanes(Function):
+    """A loop over the vectors of lanes low to high, the last one masked."""
+
+    def begin(self, head: str, carried: str = "") -> None:
+        n = self.types.lanes
+        self.head = head
+        self.put("br label %loop")
+        self.label("loop")
+        self.put("%i = phi i64 [ %low, %0 ], [ %next, %end ]")
+        if carried:
+            self.put(carried)
+        self.put("%more = icmp slt i64 %i, %high")
+        self.put("br i1 %more, label %body, label %done")
+        self.label("body")
+        left = self.spread(self.emit("sub i64 %high, %i"), "i64")
+        steps = ", ".join(f"i64 {j}" for j in range(n))
+        self.mask = self.emit(f"icmp sgt <{n} x i64> {left}, <{steps}>")
+
+    def lanes(self, array: str, kind: str = "") -> str:
+        """Return the vector of an array, ones outside the mask."""
+        place, kind, suffix = self._where(array, kind)
+        if kind.startswith("<") and "i64" in kind:
+            other = self.types.integers(1)
+        else:
+            other = self.types.splat(1.0)
+        m = self.types.mask
+        self.writer.declared.add(
+            f"declare {kind} @llvm.masked.load.{suffix}.p0(ptr, i32, {m}, {kind})"
+        )
+        return self.emit(
+            f"call {kind} @llvm.masked.load.{suffix}.p0(ptr {place}, i32 8, {m} {self.mask}, "
+            f"{kind} {other})"
+        )
+
+    def write(self, array: str, value: str, mask: str, kind: str = "") -> None:
+        """Write the vector of an array where a mask is set."""
+        place, kind, suffix = self._where(array, kind)
+        m = self.types.mask
+        self.writer.declared.add(
+            f"declare void @llvm.masked.store.{suffix}.p0({kind}, ptr, i32, {m})"
+        )
+        self.put(
+            f"call void @llvm.masked.store.{suffix}.p0({kind} {value}, ptr {place}, i32 "
+            f"{self.types.size}, {m} {mask})"
+        )
+
+    def _where(self, array: str, kind: str) -> tuple[str, str, str]:
+        t = self.types
+        element = kind or t.real
+        place = self.emit(f"getelementptr {element}, ptr {array}, i64 %i")
+        suffix = f"v{t.lanes}i64" if kind else t.suffix
+        return place, f"<{t.lanes} x {element}>", suffix
+
+    def end(self, result: str) -> tuple[str, set[str]]:
+        """Close the loop."""
+        self.put(f"%next = add i64 %i, {self.types.lanes}")
+        self.put("br label %loop")
+        self.label("done")
+        self.put(result)
+        return "\n".join([self.head, *self.lines, "}"]), self.writer.declared
+
+
+def enter(layout: Layout) -> tuple[str, set[str]]:
+    """Return the function that fills the scratch memory; it returns how many lanes it took."""
+    f, form, t = _Lanes(layout), layout.form, layout.types
+    arrays = ", ".join(f"ptr {p}" for p in pointers(layout))
+    f.begin(
+        f"define internal i64 @enter(i64 %low, i64 %high, {arrays}, ptr %new, ptr %neww, "
+        "ptr %con, ptr %idx) noinline {",
+        "%a = phi i64 [ 0, %0 ], [ %a2, %end ]",
+    )
+    w = f.writer
+    inputs = [i.code for i in (*form.enter.state, *form.enter.parameters)]
+    w.bind({c: f.lanes(f"%lanes_{c}") for c in inputs})
+    w.assign((a.name, a.value) for a in form.enter.assignments)
+    values = {name: w.value(node) for name, node in form.enter.outputs}
+    loop = {code: values[f"{code}_in"] for code in _loop_inputs(layout)}
+    w.bind(loop)
+    w.assign((a.name, a.value) for a in form.hoisted)
+    constants = {a.name: w.known[a.name] for a in form.hoisted} | loop
+    f.bind(constants)
+    loss, norm = str(f.output("loss")), f.output("grad_norm2")
+    unit = _unit(f, {**constants, **_originals(f, layout)})
+    first = w.binary("fmul", unit, loss)
+    good = _in_range(f, layout, constants, loss, norm, unit)
+    f.write("%out_peak_loss", first, f.mask)
+    ok = w.both("and", good, f.mask)
+    kind = f"<{t.lanes} x i64>"
+    status = f.choose_integers(ok, t.integers(0), t.integers(LEFT))
+    f.write("%out_status", status, f.mask, "i64")
+    for i, row in enumerate(layout.moving):
+        value = {"peak": loss, "largest": norm or t.splat(0.0)}.get(row) or constants[row]
+        f.store(value, "%new", i, "%a")
+    for i, row in enumerate(layout.constants):
+        f.store(constants[row], "%con", i, "%a")
+    steps = ", ".join(f"i64 {j}" for j in range(t.lanes))
+    lane = f.emit(f"add {kind} {f.spread('%i', 'i64')}, <{steps}>")
+    for base, value in (("%neww", t.integers(0)), ("%idx", lane)):
+        place = f.emit(f"getelementptr i64, ptr {base}, i64 %a")
+        f.put(f"store {kind} {value}, ptr {place}, align 8")
+    _squeeze(f, ok)
+    return f.end("ret i64 %a")
+
+
+def _loop_inputs(layout: Layout) -> list[str]:
+    step = layout.form.step
+    return [i.code for i in (*step.state, *step.parameters)]
+
+
+def _originals(f: _Lanes, layout: Layout) -> dict[str, str]:
+    """Return the user's parameters, which the way back needs, too."""
+    codes = [i.code for i in layout.form.enter.parameters]
+    return {c: f.lanes(f"%lanes_{c}") for c in codes if c not in _loop_inputs(layout)}
+
+
+def _unit(f: Function, values: dict[str, str]) -> str:
+    """Return the unit of the loss."""
+    leave = f.layout.form.leave.restricted([FACTOR])
+    f.writer.bind(values)
+    f.writer.assign((a.name, a.value) for a in leave.assignments)
+    ((_, node),) = leave.outputs
+    return f.writer.value(node)
+
+
+def _in_range(
+    f: Function,
+    layout: Layout,
+    values: dict[str, str],
+    loss: str,
+    norm: str | None,
+    unit: str,
+) -> str:
+    """Return the mask of lanes that can be iterated here: no NaN, no overflow, no denormals."""
+    w, t = f.writer, f.types
+    least, most = (t.splat(x) for x in _RANGE[t.dtype])
+    limit = t.splat(_UNIT[t.dtype])
+    good = w.compare("ole", unit, limit)
+    good = w.both("and", good, w.compare("oge", unit, t.splat(1 / _UNIT[t.dtype])))
+    for value in (loss, *([norm] if norm is not None else [])):
+        good = w.both("and", good, w.compare("oge", value, least))
+        good = w.both("and", good, w.compare("ole", value, most))
+    for name in (*layout.states, *layout.constants):
+        good = w.both("and", good, w.compare("ole", w.call("fabs", values[name]), limit))
+    return good
+
+
+def _squeeze(f: _Lanes, ok: str) -> None:
+    """Keep the lanes of the vector at %a that are in the mask, next to one another."""
+    n = f.types.lanes
+    f.put(f"%okbits = bitcast <{n} x i1> {ok} to i{n}")
+    f.put(f"%all = icmp eq i{n} %okbits, -1")
+    f.put(f"%full = add i64 %a, {n}")
+    f.put("br i1 %all, label %end, label %pick")
+    f.label("pick")
+    f.put(f"%wide = zext i{n} %okbits to i32")
+    f.put("br label %picking")
+    f.label("picking")
+    f.put("%j = phi i64 [ 0, %pick ], [ %j1, %picked ]")
+    f.put("%c = phi i64 [ %a, %pick ], [ %c1, %picked ]")
+    f.put(f"%morej = icmp slt i64 %j, {n}")
+    f.put("br i1 %morej, label %test, label %end")
+    f.label("test")
+    f.put("%j32 = trunc i64 %j to i32")
+    f.put("%shifted = lshr i32 %wide, %j32")
+    f.put("%bit = trunc i32 %shifted to i1")
+    f.put("%from = add i64 %a, %j")
+    f.put("br i1 %bit, label %keep, label %picked")
+    f.label("keep")
+    f.put("call void @move(ptr %new, ptr %neww, ptr %con, ptr %idx, i64 %c, i64 %from)")
+    f.put("%ck = add i64 %c, 1")
+    f.put("br label %picked")
+    f.label("picked")
+    f.put("%c1 = phi i64 [ %c, %test ], [ %ck, %keep ]")
+    f.put("%j1 = add i64 %j, 1")
+    f.put("br label %picking")
+    f.label("end")
+    f.put("%a2 = phi i64 [ %full, %body ], [ %c, %picking ]")
+
+
+def leave(layout: Layout) -> tuple[str, set[str]]:
+    """Return the function that turns what `record` wrote into the user's units."""
+    f, form, t = _Lanes(layout), layout.form, layout.types
+    arrays = ", ".join(f"ptr {p}" for p in pointers(layout))
+    f.begin(f"define internal void @leave(i64 %low, i64 %high, {arrays}) noinline {{")
+    w = f.writer
+    kind = f"<{t.lanes} x i64>"
+    inputs = [i.code for i in (*form.enter.state, *form.enter.parameters)]
+    given = {c: f.lanes(f"%lanes_{c}") for c in inputs}
+    peak = f.lanes("%out_loss")
+    status = f.lanes("%out_status", "i64")
+    here = w.both("and", f.mask, f.emit(f"icmp sge {kind} {status}, zeroinitializer"))
+    states = zip(form.step.state, form.enter.state, strict=True)
+    loop = {s.code: given[own.code] for s, own in states}
+    parameters = {i.code: given[i.code] for i in form.enter.parameters}
+    w.bind(parameters | dict.fromkeys((i.code for i in form.enter.state), t.splat(1.0)))
+    w.assign((a.name, a.value) for a in form.enter.assignments)
+    constants = {}
+    for i in form.step.parameters:
+        node = form.enter.output(f"{i.code}_in")
+        constants[i.code] = w.value(node) if node is not None else ""
+    w.bind({**loop, **constants})
+    w.assign((a.name, a.value) for a in form.hoisted)
+    f.bind(dict(w.known))
+    loss = str(f.output("loss"))
+    w.bind({**parameters, **constants, **loop})
+    w.assign((a.name, a.value) for a in form.leave.assignments)
+    out = {name: w.value(node) for name, node in form.leave.outputs}
+    unit = out[FACTOR]
+    when = f.lanes("%out_peak_step", "i64")
+    first = f.lanes("%out_peak_loss")
+    start = f.emit(f"icmp eq {kind} {when}, zeroinitializer")
+    highest = w.select(start, first, w.binary("fmul", unit, peak))
+    for i in form.enter.state:
+        f.write(f"%lanes_{i.code}", out[f"{i.code}_out"], here)
+    f.write("%out_loss", w.binary("fmul", unit, loss), here)
+    f.write("%out_peak_loss", highest, here)
+    f.put("br label %end")
+    f.label("end")
+    return f.end("ret void")
+
+
+def types_of(dtype: str, lanes: int, fuses: bool) -> Types:
+    """Return the vector types for a number type and a machine."""
+    return Types(dtype, lanes, fuses)

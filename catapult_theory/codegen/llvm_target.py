@@ -1,0 +1,153 @@
+"""Target "llvm": scalar maps on vectors of the machine's width, the time loop in registers."""
+
+from __future__ import annotations
+
+import ctypes
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from catapult_theory.codegen import llvm_run
+from catapult_theory.codegen.arguments import Lanes
+from catapult_theory.codegen.array_target import ArrayExecutor
+from catapult_theory.codegen.array_target import emit as emit_array
+from catapult_theory.codegen.backends import refuse_matrices
+from catapult_theory.codegen.execution import LANES_PER_CHUNK, LoopExecutor, verdict_buffers
+from catapult_theory.codegen.header import header
+from catapult_theory.codegen.llvm_group import Layout, group, judged
+from catapult_theory.codegen.llvm_host import Host, compiled, native
+from catapult_theory.codegen.llvm_values import Types
+from catapult_theory.codegen.lowering import Program
+from catapult_theory.codegen.scaled_form import RunForm, run_form
+
+# Rows must not all begin at the same place in the cache.
+CAPACITY = LANES_PER_CHUNK + 72
+
+
+def emit(update_map: Any, program: Program, dtype: str) -> str:
+    """Return the LLVM IR of the run, for this machine.
+
+    Parameters
+    ----------
+    update_map : UpdateMap
+        A scalar one.
+    program : Program
+        From `loop_program`.
+    dtype : str
+
+    Returns
+    -------
+    str
+        The same to the byte in every process on machines with the same instruction set.
+
+    Raises
+    ------
+    InputError
+        For matrix maps.
+    """
+    refuse_matrices(update_map, "llvm")
+    return emit_for(update_map, dtype, native())
+
+
+def emit_for(update_map: Any, dtype: str, host: Host) -> str:
+    """Return the LLVM IR of the run, for some machine."""
+    layout = layout_for(run_form(update_map), dtype, host)
+    count = layout.vectors(host.registers)
+    kinds = {(count, False), (count, True), (1, True)}
+    parts = [group(layout, k, full) for k, full in sorted(kinds)]
+    parts += [judged(layout), llvm_run.enter(layout), llvm_run.leave(layout)]
+    flush = "neon" if host.instructions == "neon" else "x86"
+    parts.append(llvm_run.scheduler(layout, count, flush))
+    texts = [text for text, _ in parts]
+    texts += [llvm_run.copies(layout), llvm_run.record(layout)]
+    declared = sorted(set().union(*(d for _, d in parts)))
+    return "\n\n".join([header(update_map, "llvm", _comment), *texts, "\n".join(declared)]) + "\n"
+
+
+def layout_for(form: RunForm, dtype: str, host: Host) -> Layout:
+    """Return the layout of lanes for a form and a machine."""
+    return Layout(form, Types(dtype, host.lanes(dtype), host.fuses), CAPACITY)
+
+
+def _comment(text: str) -> str:
+    return "\n".join(f"; {line}".rstrip() for line in text.splitlines())
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A compiled module; the engine that holds the code lives as long as this object."""
+
+    engine: Any
+    bytes: int
+    count: int
+    entry: Any = field(init=False)
+
+    def __post_init__(self) -> None:
+        kinds = [ctypes.c_int64] * 3 + [ctypes.c_void_p] * (self.count + 1)
+        made = ctypes.CFUNCTYPE(None, *kinds)(self.engine.get_function_address("run"))
+        object.__setattr__(self, "entry", made)
+
+    def run(self, low: int, high: int, steps: int, *arrays: Any) -> None:
+        """Run lanes low to high; holds no lock."""
+        memory = np.empty(self.bytes + 64, np.uint8)
+        start = memory.ctypes.data
+        self.entry(low, high, steps, *(a.ctypes.data for a in arrays), start + (-start) % 64)
+
+
+@dataclass(frozen=True)
+class LlvmExecutor:
+    """Runs in vectors; lanes out of range for them go through the array target.
+
+    Parameters
+    ----------
+    machine : Machine
+    arrays : ArrayExecutor
+    dtype : str
+    """
+
+    machine: Machine
+    arrays: ArrayExecutor
+    dtype: str
+
+    def run(self, lanes: Lanes, steps: int, threads: int | None) -> tuple[Any, Any]:
+        """Return the final states, and (loss, peak_loss, peak_step, status, status_step)."""
+        if steps == 0:
+            return self.arrays.run(lanes, steps, threads)
+        states, verdicts = LoopExecutor(self.machine, self.dtype).run(lanes, steps, threads)
+        left = verdicts[3] == llvm_run.LEFT
+        if left.any():
+            some = Lanes(
+                (int(left.sum()),),
+                tuple(a[left] for a in states),
+                tuple(a[left] for a in lanes.parameters),
+                (),
+            )
+            others = self.arrays.run(some, steps, threads)
+            for mine, theirs in zip((*states, *verdicts), (*others[0], *others[1]), strict=True):
+                mine[left] = theirs
+        return states, verdicts
+
+    def follow(
+        self, lanes: Lanes, steps: int, every: int, rows: tuple[Any, ...], threads: int | None
+    ) -> None:
+        """Fill the rows with states 0, every, 2 every, ..."""
+        self.arrays.follow(lanes, steps, every, rows, threads)
+
+
+def load(source: str, update_map: Any, program: Program, dtype: str) -> LlvmExecutor:
+    """Compile the IR of a map for this machine."""
+    return load_for(source, update_map, program, dtype, native())
+
+
+def load_for(
+    source: str, update_map: Any, program: Program, dtype: str, host: Host
+) -> LlvmExecutor:
+    """Compile the IR of a map for this machine, or for it with fewer instructions."""
+    layout = layout_for(run_form(update_map), dtype, host)
+    machine = Machine(compiled(source, host), layout.bytes, len(llvm_run.pointers(layout)))
+    arrays = ArrayExecutor.load(emit_array(update_map, program, dtype), dtype)
+    return LlvmExecutor(machine, arrays, dtype)
+
+
+__all__ = ["LlvmExecutor", "emit", "emit_for", "load", "load_for", "verdict_buffers"]

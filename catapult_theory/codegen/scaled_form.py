@@ -1,0 +1,216 @@
+"""The form in which a scalar map is iterated: scaled to its groups where that saves work.
+
+With units u (uv-model: eta and n) and groups g (q, a), the loss of a map that scales is
+L = c(u) l(g): peaks and ratios of gradients may be found in l, and c(u) is restored outside
+the time loop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import sympy as sp
+
+from catapult_theory.codegen.ir import Node
+from catapult_theory.codegen.lowering import (
+    Program,
+    code_name,
+    expression_program,
+    loop_program,
+    next_name,
+)
+from catapult_theory.codegen.passes import STEP
+from catapult_theory.codegen.sharing import Assignment
+from catapult_theory.symbolic.scaling import (
+    DimensionlessMap,
+    homogeneous,
+    signed_dimensionless,
+)
+
+FACTOR = "loss_unit"
+
+
+@dataclass(frozen=True)
+class RunForm:
+    """What a compiled loop computes at each of its stages.
+
+    Parameters
+    ----------
+    step : Program
+        New state, "loss" and what decides about a lane, in the variables of the loop.
+    margin : Program or None
+        "margin": positive where a minimum is linearly stable.
+    enter : Program
+        From the user's state and parameters to the variables and constants of the loop.
+    leave : Program
+        From the variables of the loop and the parameters to the user's state, and the unit of
+        the loss.
+    """
+
+    step: Program
+    margin: Program | None
+    enter: Program
+    leave: Program
+
+    @property
+    def hoisted(self) -> tuple[Assignment, ...]:
+        """What stays the same from step to step."""
+        return tuple(a for a in self.step.assignments if a.level < STEP)
+
+    @property
+    def per_step(self) -> tuple[Assignment, ...]:
+        """What every step computes on its way to the outputs."""
+        return self.step.at_level(STEP)
+
+
+@dataclass(frozen=True)
+class _Form:
+    """A map as far as lowering looks at it."""
+
+    variables: tuple[Any, ...]
+    constants: tuple[Any, ...]
+    updates: Mapping[Any, Any] = field(default_factory=dict)
+    observables: Mapping[str, Any] = field(default_factory=dict)
+    data: tuple[Any, ...] = ()
+    definitions: Mapping[Any, Any] = field(default_factory=dict)
+    gram: Mapping[Any, Any] = field(default_factory=dict)
+    is_matrix: bool = False
+
+
+def run_form(update_map: Any) -> RunForm:
+    """Return the cheaper of the map's own form and its scaled one.
+
+    Parameters
+    ----------
+    update_map : UpdateMap
+        A scalar one.
+
+    Returns
+    -------
+    RunForm
+
+    Examples
+    --------
+    >>> from catapult_theory.symbolic.closure import derive
+    >>> from catapult_theory.symbolic import models
+    >>> form = run_form(derive(models.uv()))
+    >>> [i.name for i in form.step.state], [i.name for i in form.step.parameters]
+    (['q', 'a'], [])
+    """
+    own = _own_form(update_map)
+    scaled = _scaled_form(update_map)
+    return scaled if scaled is not None and _cost(scaled) < _cost(own) else own
+
+
+def _cost(form: RunForm) -> int:
+    """Operations of a step and values that it must keep at hand."""
+    table = form.step.operations
+    return int(table.rows[-1].total) + len(form.hoisted)
+
+
+def _own_form(update_map: Any) -> RunForm:
+    step = loop_program(update_map)
+    symbols = (*update_map.variables, *update_map.constants)
+    enter = expression_program(update_map, {f"{code_name(s.name)}_in": s for s in symbols})
+    states = {f"{code_name(s.name)}_out": s for s in update_map.variables}
+    leave = expression_program(update_map, {**states, FACTOR: sp.S.One})
+    return RunForm(step, _margin(update_map, update_map.observables), enter, leave)
+
+
+def _margin(form: Any, observables: Mapping[str, Any]) -> Program | None:
+    margin = observables.get("stability_margin")
+    return None if margin is None else expression_program(form, {"margin": margin})
+
+
+def _scaled_form(update_map: Any) -> RunForm | None:
+    groups = signed_dimensionless(update_map)
+    names = {s.name for s in update_map.constants}
+    if groups.free or not groups.units or not {"eta", "n"} <= names:
+        return None
+    seen = _scaled_observables(update_map, groups)
+    size = _size(update_map, groups)
+    if seen is None or size is None:
+        return None
+    observables, factor = seen
+    form = _Form(groups.variables, groups.constants, groups.updates, observables)
+    outputs = {**_judged(observables), "size": size}
+    outputs |= {next_name(code_name(s.name)): e for s, e in groups.updates.items()}
+    inputs = (*groups.variables, *groups.constants)
+    enter = {f"{code_name(s.name)}_in": groups.groups[s] for s in inputs}
+    back = _Form(groups.variables, (*groups.constants, *groups.units))
+    leave: dict[str, Any] = {
+        f"{code_name(s.name)}_out": groups.originals.get(s, s) for s in update_map.variables
+    }
+    return RunForm(
+        expression_program(form, outputs),
+        _margin(form, observables),
+        expression_program(update_map, enter),
+        expression_program(back, {**leave, FACTOR: factor}),
+    )
+
+
+def _judged(observables: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what decides about a lane, as `loop_program` does."""
+    judged = {"loss": observables["loss"]}
+    norm = observables.get("grad_norm2")
+    if norm is not None:
+        judged["grad_norm2"] = norm
+        if isinstance(norm, sp.Add):
+            judged["rounding"] = sp.Add(*(sp.Abs(term) for term in norm.args))
+    return judged
+
+
+def _size(update_map: Any, groups: DimensionlessMap) -> Any:
+    """Return |eta f / sqrt(n)| in the groups, or None if it is not a function of them."""
+    symbols = {s.name: s for s in (*update_map.variables, *update_map.constants)}
+    if "f" not in symbols:
+        return None
+    size = symbols["eta"] * symbols["f"] / sp.sqrt(symbols["n"])
+    found = homogeneous(update_map, groups, sp.Abs(size))
+    return found[1] if found is not None and found[0] == 1 else None
+
+
+def _scaled_observables(
+    update_map: Any, groups: DimensionlessMap
+) -> tuple[dict[str, Any], Any] | None:
+    """Return loss, gradient and margin without their units, and the unit of the loss."""
+    kept: dict[str, Any] = {}
+    factor: Any = sp.S.One
+    for name in ("loss", "grad_norm2", "stability_margin"):
+        if name not in update_map.observables:
+            continue
+        found = homogeneous(update_map, groups, update_map.observables[name])
+        if found is None or (name == "stability_margin" and found[0] != 1):
+            return None
+        kept[name] = found[1]
+        factor = found[0] if name == "loss" else factor
+    number, bare = kept["loss"].as_coeff_Mul()
+    # A peak does not depend on a positive number in front.
+    if not number.is_positive:
+        return kept, factor
+    return {**kept, "loss": bare}, factor * number
+
+
+def used_symbols(nodes: Any) -> set[str]:
+    """Return the names of all symbols in some expressions.
+
+    Parameters
+    ----------
+    nodes : iterable of Node
+
+    Returns
+    -------
+    set of str
+    """
+    from catapult_theory.codegen.ir import symbols_in
+
+    found: set[str] = set()
+    for node in nodes:
+        found |= symbols_in(_as_node(node))
+    return found
+
+
+def _as_node(node: Any) -> Node:
+    return node.value if isinstance(node, Assignment) else node
