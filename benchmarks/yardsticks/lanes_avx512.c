@@ -5,7 +5,7 @@
 #include <stdint.h>
 
 #ifndef K
-#define K 6
+#define K 8
 #endif
 #define BLOCK (8 * K)
 
@@ -15,7 +15,7 @@ static void block(long steps, const double *f0, const double *lam0, const double
 {
     const __m512d one = _mm512_set1_pd(1), three = _mm512_set1_pd(3);
     __m512d q[K], u[K], best[K], when[K], now = _mm512_setzero_pd();
-#pragma GCC unroll 8
+#pragma GCC unroll 16
     for (int k = 0; k < K; k++) {
         const __m512d e = _mm512_loadu_pd(eta + 8 * k);
         const __m512d root = _mm512_sqrt_pd(_mm512_loadu_pd(n + 8 * k));
@@ -25,7 +25,7 @@ static void block(long steps, const double *f0, const double *lam0, const double
         when[k] = _mm512_setzero_pd();
     }
     for (long t = 0; t < steps; t++) {
-#pragma GCC unroll 8
+#pragma GCC unroll 16
         for (int k = 0; k < K; k++) {
             const __m512d b = _mm512_mul_pd(q[k], q[k]);
             const __mmask8 more = _mm512_cmp_pd_mask(b, best[k], _CMP_GT_OQ);
@@ -36,7 +36,7 @@ static void block(long steps, const double *f0, const double *lam0, const double
         }
         now = _mm512_add_pd(now, one);
     }
-#pragma GCC unroll 8
+#pragma GCC unroll 16
     for (int k = 0; k < K; k++) {
         const __m512d e = _mm512_loadu_pd(eta + 8 * k);
         const __m512d scale = _mm512_div_pd(_mm512_sqrt_pd(_mm512_loadu_pd(n + 8 * k)), e);
