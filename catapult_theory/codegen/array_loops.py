@@ -5,6 +5,8 @@ The loop is the same text for every model; it knows the state as a tuple only.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from catapult_theory.codegen.bodies import packed
 from catapult_theory.codegen.lowering import Program, judged_names
 from catapult_theory.codegen.status import LIMITS
@@ -58,7 +60,8 @@ SIGMOID = '''def sigmoid(x):
 
 TOTAL = '''def total(matrix):
     """The sum of all entries of each lane's matrix, with both axes kept."""
-    return namespace(matrix).sum(matrix, axis=(-2, -1), keepdims=True)'''
+    xp = namespace(matrix)
+    return xp.sum(matrix, axis=(-2, -1), keepdims=True)'''
 
 SOFTMAX = '''def softmax(rows):
     """The softmax of each row."""
@@ -72,7 +75,7 @@ LOGSUMEXP = '''def logsumexp(rows):
     top = xp.max(rows, axis=-1, keepdims=True)
     return xp.log(xp.sum(xp.exp(rows - top), axis=-1, keepdims=True)) + top'''
 
-_LOOPS = '''UNDECIDED, CONVERGED, DIVERGED, INVALID = 0, 1, 2, 3
+VERDICTS = '''UNDECIDED, CONVERGED, DIVERGED, INVALID = 0, 1, 2, 3
 BOUND = {BOUND}
 TOLERANCE = {TOLERANCE}
 ROUNDING = {ROUNDING}
@@ -85,10 +88,9 @@ def lanes_of(state, parameters):
     views = xp.broadcast_arrays(*(scalars(x) for x in state), *parameters)
     shape = views[0].shape
     state = tuple(xp.broadcast_to(x, shape + x.shape[{INNER}:]) for x in state)
-    return state, tuple(views[len(state) :]), shape
+    return state, tuple(views[len(state) :]), shape'''
 
-
-def orbit(state, parameters, data, steps):
+_LOOPS = '''def orbit(state, parameters, data, steps):
     """Yield the step, the state and the verdicts so far; a decided lane keeps its state.
 
     The verdicts are loss, peak_loss, peak_step, status and status_step, arrays over lanes.
@@ -154,16 +156,10 @@ def trajectory(state, parameters, data, steps, every=1):
     kept += [last] * (steps // every + 1 - len(kept))
     return tuple(namespace(*last).stack(rows) for rows in zip(*kept, strict=True))'''
 
-_SMALL = """        largest = xp.where(active & (grad_norm2 > largest), grad_norm2, largest)
-        small = grad_norm2 <= TOLERANCE * largest"""
-_ROUNDED = """
-        small = small | (grad_norm2 <= ROUNDING * rounding)"""
-_CONVERGED = """
-        converged = active & ~diverged & small"""
-_STABLE = """
-        if xp.any(converged):
+_CONVERGED = "converged = active & ~diverged & small"
+_STABLE = """        if xp.any(converged):
             converged = converged & (stability_margin(state, given, data) > 0.0)"""
-_NEVER = "        converged = active & ~active"
+_NEVER = "converged = active & ~active"
 
 
 def loops(program: Program, dtype: str, margin: bool) -> str:
@@ -181,23 +177,80 @@ def loops(program: Program, dtype: str, margin: bool) -> str:
     -------
     str
     """
-    judged = judged_names(program)
-    converged = _NEVER
-    if "grad_norm2" in judged:
-        rounded = _ROUNDED if "rounding" in judged else ""
-        converged = _SMALL + rounded + _CONVERGED + (_STABLE if margin else "")
-    limits = LIMITS[dtype]
+    small = small_lines(program)
+    lines = ["        " + line for line in ([*small, _CONVERGED] if small else [_NEVER])]
+    lines += [_STABLE] if small and margin else []
     fields = {
-        "CONVERGED": converged,
+        "CONVERGED": "\n".join(lines),
+        "DATA": "(X, Y)" if program.is_matrix else "the empty tuple",
+        **verdict_fields(program, dtype),
+    }
+    return filled(f"{VERDICTS}\n\n\n{_LOOPS}", fields)
+
+
+def small_lines(program: Program) -> list[str]:
+    """Return the lines that say whether the gradient is small; none where it is not judged by.
+
+    Parameters
+    ----------
+    program : Program
+
+    Returns
+    -------
+    list of str
+    """
+    judged = judged_names(program)
+    if "grad_norm2" not in judged:
+        return []
+    lines = [
+        "largest = xp.where(active & (grad_norm2 > largest), grad_norm2, largest)",
+        "small = grad_norm2 <= TOLERANCE * largest",
+    ]
+    if "rounding" in judged:
+        lines.append("small = small | (grad_norm2 <= ROUNDING * rounding)")
+    return lines
+
+
+def filled(template: str, fields: Mapping[str, str]) -> str:
+    """Return a template with its fields replaced.
+
+    Parameters
+    ----------
+    template : str
+    fields : mapping of str to str
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> filled("BOUND = {BOUND}", {"BOUND": "1e100"})
+    'BOUND = 1e100'
+    """
+    for key, value in fields.items():
+        template = template.replace("{" + key + "}", value)
+    return template
+
+
+def verdict_fields(program: Program, dtype: str) -> dict[str, str]:
+    """Return what `VERDICTS` and the loops of array libraries leave open.
+
+    Parameters
+    ----------
+    program : Program
+    dtype : str
+
+    Returns
+    -------
+    dict of str to str
+    """
+    judged, limits = judged_names(program), LIMITS[dtype]
+    return {
         "BOUND": repr(limits.bound),
         "TOLERANCE": repr(limits.tolerance),
         "ROUNDING": repr(limits.rounding),
         "INNER": "-2" if program.is_matrix else "len(x.shape)",
-        "DATA": "(X, Y)" if program.is_matrix else "the empty tuple",
         "DIVERGED": "(size > BOUND)" if "size" in judged else "(now > BOUND)",
         "JUDGED": packed(["now" if name == "loss" else name for name in judged]),
     }
-    filled = _LOOPS
-    for key, value in fields.items():
-        filled = filled.replace("{" + key + "}", value)
-    return filled

@@ -53,21 +53,35 @@ def emit(update_map: Any, program: Program, dtype: str) -> str:
     str
         Standalone; the same to the byte in every process.
     """
-    functions = [
+    margin = "stability_margin" in update_map.observables
+    parts = [array_loops.NAMESPACE, *functions(update_map, program)]
+    parts.append(array_loops.loops(program, dtype, margin))
+    return header(update_map, "array") + "\n\n" + folded("\n\n\n".join(parts)) + "\n"
+
+
+def functions(update_map: Any, program: Program) -> list[str]:
+    """Return the functions that any array library can run, and the helpers that they call.
+
+    Parameters
+    ----------
+    update_map : UpdateMap
+    program : Program
+
+    Returns
+    -------
+    list of str
+        Each finds its library with ``xp = namespace(...)``.
+    """
+    texts = [
         _constants(program),
         _step(program),
         _evaluate(program),
         *_observables(update_map),
     ]
-    margin = "stability_margin" in update_map.observables
-    functions += [_margin()] if margin else []
-    body = "\n\n\n".join(functions)
-    helpers = [text for name, text in HELPERS.items() if uses([body], name)]
-    shared = [array_loops.NAMESPACE]
-    shared += [array_loops.COLUMNS if program.is_matrix else array_loops.NO_COLUMNS]
-    loops = array_loops.loops(program, dtype, margin)
-    parts = [*shared, *helpers, body, loops]
-    return header(update_map, "array") + "\n\n" + folded("\n\n\n".join(parts)) + "\n"
+    texts += [_margin()] if "stability_margin" in update_map.observables else []
+    helpers = [text for name, text in HELPERS.items() if uses(texts, name)]
+    columns = array_loops.COLUMNS if program.is_matrix else array_loops.NO_COLUMNS
+    return [columns, *helpers, *texts]
 
 
 @dataclass(frozen=True)

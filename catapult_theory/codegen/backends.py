@@ -68,6 +68,7 @@ _ALL = (
     Backend("llvm", f"{_HOME}.llvm_target", "llvmlite", "pip install llvmlite"),
     Backend("numba", f"{_HOME}.numba_target", "numba", "pip install numba"),
     Backend("c", f"{_HOME}.c_target", "", ""),
+    Backend("jax", f"{_HOME}.jax_target", "jax", "pip install 'catapult-theory[jax]'"),
 )
 BACKENDS: Mapping[str, Backend] = {b.name: b for b in _ALL}
 

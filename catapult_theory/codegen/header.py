@@ -13,6 +13,7 @@ NEEDS = {
     "array": "an array-API library such as NumPy",
     "llvm": "LLVM",
     "c": "a C99 compiler and its math.h",
+    "jax": "JAX",
 }
 SIZES = {"m": "number of samples", "d": "number of inputs", "k": "number of outputs"}
 
