@@ -72,18 +72,17 @@ def measure(chosen: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def disagree(found: dict[str, Any]) -> bool:
-    """Whether contestants of some question computed different numbers."""
-    return any(
-        not value <= result["tolerance"].get(key, 0.0)
-        for result in found["results"].values()
-        for differences in result["differences"].values()
-        for key, value in differences.items()
-    )
+def at_fault(found: dict[str, Any]) -> list[str]:
+    """Return the contestants that failed, or that computed other numbers than the rest."""
+    faults = []
+    for title, result in found["results"].items():
+        names = [*result["broken"], *result["disagreeing"]]
+        faults += [f"{title}: {name}" for name in names]
+    return faults
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; return 1 if contestants disagree."""
+    """Run the command line; return 1 if a contestant failed or disagrees with the others."""
     chosen = options(arguments)
     if "gpu" in chosen.names:
         from benchmarks import gpu
@@ -96,7 +95,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from benchmarks import roofline
 
         roofline.draw(found, chosen.figure)
-    return int(disagree(found))
+    return int(bool(at_fault(found)))
 
 
 if __name__ == "__main__":

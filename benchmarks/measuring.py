@@ -128,6 +128,8 @@ class Answer:
     results : tuple of Measured
     missing : mapping of str to str
         Contestants that did not take part, and why.
+    broken : mapping of str to str
+        Contestants that raised an error: a fault, where `missing` is none.
     differences : mapping of str to mapping
         By contestant and number: the largest difference from the reference, over max(1, |x|).
     tolerance : mapping of str to float
@@ -146,6 +148,7 @@ class Answer:
     unit: str
     results: tuple[Measured, ...]
     missing: Mapping[str, str] = field(default_factory=dict)
+    broken: Mapping[str, str] = field(default_factory=dict)
     differences: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     tolerance: Mapping[str, float] = field(default_factory=dict)
     reference: str = ""
@@ -240,7 +243,7 @@ def contest(
     -------
     Answer
     """
-    made, missing, numbers = {}, {}, {}
+    made, missing, broken, numbers = {}, {}, {}, {}
     for entry in entries:
         try:
             numbers[entry.name] = entry.make(check)()
@@ -248,6 +251,8 @@ def contest(
             made[entry.name] = (entry, entry.make(part), part.units)
         except (Skipped, ImportError) as reason:
             missing[entry.name] = str(reason)
+        except Exception as fault:  # named and counted; the other contestants go on
+            broken[entry.name] = f"{type(fault).__name__}: {fault}".splitlines()[0]
     seconds = interleaved({name: work for name, (_, work, _) in made.items()}, setting.rounds)
     results = tuple(
         Measured(name, tuple(seconds[name]), units, _note(entry, units, problem), entry.limit)
@@ -260,7 +265,15 @@ def contest(
         if found and name in made and name != reference
     }
     return Answer(
-        title, unit, results, missing, differences, tolerance, reference=reference, **about
+        title,
+        unit,
+        results,
+        missing,
+        broken,
+        differences,
+        tolerance,
+        reference=reference,
+        **about,
     )
 
 

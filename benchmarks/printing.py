@@ -14,6 +14,7 @@ def text(answer: Answer) -> str:
     lines = [answer.title, *(f"  {note}" for note in answer.notes), _head(answer)]
     lines += [_row(answer, result) for result in answer.results]
     lines += [f"  skipped: {name}: {reason}" for name, reason in answer.missing.items()]
+    lines += [f"  FAILED: {name}: {fault}" for name, fault in answer.broken.items()]
     lines += _agreement(answer)
     lines += [_target(answer, target) for target in answer.targets]
     return "\n".join(lines)
@@ -76,9 +77,11 @@ def as_json(answer: Answer) -> dict[str, Any]:
             for r in answer.results
         },
         "missing": dict(answer.missing),
+        "broken": dict(answer.broken),
         "reference": answer.reference,
         "differences": {name: dict(found) for name, found in answer.differences.items()},
         "tolerance": dict(answer.tolerance),
+        "disagreeing": sorted(answer.disagreeing),
         "ours": answer.our_name,
         "targets": [_target_json(answer, target) for target in answer.targets],
         "flops": answer.flops,

@@ -14,7 +14,6 @@ from benchmarks.uv_lanes import UvLanes
 BLOCK, UNROLL = 8192, 4  # the best of those measured
 
 
-
 def double_precision() -> AbstractContextManager[Any]:
     """Return the context in which JAX computes in float64; nothing is set for the process."""
     import jax

@@ -3,10 +3,7 @@
  * fused: multiply-adds on vectors of WIDTH bytes, as many chains as hide their latency.
  * stores: writes a value to memory, past the cache where the machine has such stores.
  * chain: the uv-map of one lane and nothing else: the latency of one step. */
-#include <stddef.h>
-#ifdef __SSE2__
-#include <immintrin.h>
-#endif
+#include "stream.h"
 
 #ifndef WIDTH
 #define WIDTH 64
@@ -51,29 +48,24 @@ double fused(long rounds, double x, double y)
 /* Writes rows of `width` numbers to two arrays in turn, as a trajectory of two variables is. */
 void stores(long rows, long width, double *first, double *second, double value)
 {
+    numbers values;
+    for (int j = 0; j < VECTOR; j++)
+        values[j] = value;
     for (long t = 0; t < rows; t++) {
         double *to[2] = {first + t * width, second + t * width};
         for (int s = 0; s < 2; s++) {
             double *row = to[s];
+            const long before = lead(row);
             long j = 0;
-#if defined(__AVX512F__)
-            for (; (size_t)(row + j) % 64 && j < width; j++)
+            for (; j < before && j < width; j++)
                 row[j] = value;
-            for (; j + 8 <= width; j += 8)
-                _mm512_stream_pd(row + j, _mm512_set1_pd(value));
-#elif defined(__AVX__)
-            for (; (size_t)(row + j) % 32 && j < width; j++)
-                row[j] = value;
-            for (; j + 4 <= width; j += 4)
-                _mm256_stream_pd(row + j, _mm256_set1_pd(value));
-#endif
+            for (; j + VECTOR <= width; j += VECTOR)
+                stream(row + j, values);
             for (; j < width; j++)
                 row[j] = value;
         }
     }
-#ifdef __SSE2__
-    _mm_sfence();
-#endif
+    stream_end();
 }
 
 /* Iterates q' = q (u + q^2), u' = u + q^2 (u + 3). */
