@@ -57,8 +57,6 @@ def _about() -> dict[str, Any]:
     return {
         "tolerance": TOLERANCE,
         "ours": ours.NAMES,
-        "flops": float(FLOPS),
-        "bytes": BYTES_PER_LANE / STEPS,
     }
 
 
@@ -89,8 +87,9 @@ def _lasting(problem: UvLanes, setting: Setting) -> Answer:
     )
     title = _title("(a) all last to the end", problem)
     check = lasting(500, 40, seed=1)
+    work = {"flops": float(FLOPS), "bytes": BYTES_PER_LANE / problem.steps}
     return contest(
-        title, "a lane-step", entries, problem, check, setting, targets=targets, **_about()
+        title, "a lane-step", entries, problem, check, setting, targets=targets, **work, **_about()
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from benchmarks.measuring import Answer, Entry, Setting, Target, contest
 from benchmarks.rivals import c_lanes, jax_lanes, numpy_lanes, ours
-from benchmarks.uv_lanes import FLOPS, UvLanes, single
+from benchmarks.uv_lanes import BYTES_PER_LANE, FLOPS, UvLanes, single
 
 STEPS, SMALL = 10**6, 200
 LIMIT = "limit: the chain of the map alone"
@@ -54,5 +54,6 @@ def answers(setting: Setting) -> Iterator[Answer]:
         ours=ours.NAMES,
         targets=targets,
         flops=float(FLOPS),
+        bytes=BYTES_PER_LANE / steps,
         notes=("eta lambda = 2 + 4e-6: the loss grows at every step, so that the peak moves.",),
     )

@@ -21,9 +21,9 @@ def text(answer: Answer) -> str:
 
 
 def _head(answer: Answer) -> str:
-    against = answer.our_name or "first"
-    columns = f"{'median s':>10} {answer.unit:>15} {'x ' + against:>16} {'% of limit':>11}"
-    return f"  {'':{WIDTH}} {columns}"
+    against = answer.our_name or answer.results[0].name
+    columns = f"{'median s':>10} {answer.unit:>15} {'ratio':>11} {'% of limit':>11}"
+    return f"  {f'ratio: to {against}':{WIDTH}} {columns}"
 
 
 def _row(answer: Answer, result: Measured) -> str:
@@ -31,7 +31,7 @@ def _row(answer: Answer, result: Measured) -> str:
     limit = answer.limit
     share = f"{100 * limit.over(result):10.1f}%" if limit else f"{'':11}"
     cost = f"{result.cost * 1e9:.4g} ns"
-    figures = f"{result.median:10.4f} {cost:>15} {result.over(base):16.2f} {share}"
+    figures = f"{result.median:10.4f} {cost:>15} {result.over(base):11.3g} {share}"
     return f"  {result.name:{WIDTH}} {figures}" + (f"  ({result.note})" if result.note else "")
 
 

@@ -10,7 +10,7 @@ from benchmarks.uv_lanes import FLOPS, lasting
 
 COUNT, STEPS, SMALL = 10_000, 1000, (200, 40)
 LIMIT, NUMPY = "limit: the same bytes, stored", "NumPy, row by row"
-VMAPPED, BEST = "JAX, vmap of scan", "JAX, one unrolled scan over all lanes"
+VMAPPED, BEST = "JAX, vmap of scan", "JAX, one scan over all lanes"
 
 
 def answers(setting: Setting) -> Iterator[Answer]:

@@ -78,8 +78,6 @@ def answers(setting: Setting) -> Iterator[Answer]:
         tolerance={"f": 1e-10},
         ours=ours.NAMES,
         targets=targets,
-        flops=6.0 * width,
-        bytes=32.0 * width,
         notes=(
             f"The closed map runs {CLOSED_STEPS} steps of one lane, a call of the kernel included.",
             f"f / max |f| so far is compared at every step of a catapult, eta = {CATAPULT}.",

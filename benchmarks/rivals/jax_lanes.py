@@ -62,12 +62,13 @@ def best(problem: UvLanes, block: int = BLOCK, unroll: int = UNROLL) -> Work:
     import jax
 
     def run(*given: Any) -> Any:
-        return _in_blocks(given, problem, min(block, problem.count), unroll)
+        return in_blocks(given, problem, min(block, problem.count), unroll)
 
     return _worked(jax.jit(run), problem, ENDS)
 
 
-def _in_blocks(given: Any, problem: UvLanes, block: int, unroll: int) -> Any:
+def in_blocks(given: Any, problem: UvLanes, block: int, unroll: int) -> Any:
+    """Return f, lambda, peak and its step of lanes that are worked on block by block."""
     import jax
     import jax.numpy as jnp
 
@@ -115,8 +116,8 @@ def kept_vmapped(problem: UvLanes) -> Work:
     return _worked(jax.jit(jax.vmap(lane, out_axes=1)), problem, ("f", "lam"))
 
 
-def kept_best(problem: UvLanes, unroll: int = UNROLL) -> Work:
-    """One unrolled scan over all lanes at once, which writes rows in the order of time."""
+def kept_best(problem: UvLanes) -> Work:
+    """One scan over all lanes at once, which writes rows in the order of time."""
     import jax
 
     def run(f: Any, lam: Any, eta: Any, n: Any) -> Any:
@@ -127,7 +128,7 @@ def kept_best(problem: UvLanes, unroll: int = UNROLL) -> Work:
             a, s = eta * lam, slope * f * f
             return (f * (1 - a + eta * s), lam + s * (a - 4)), carry
 
-        _, kept = jax.lax.scan(body, (f, lam), None, length=problem.steps + 1, unroll=unroll)
+        _, kept = jax.lax.scan(body, (f, lam), None, length=problem.steps + 1)
         return kept
 
     return _worked(jax.jit(run), problem, ("f", "lam"))
