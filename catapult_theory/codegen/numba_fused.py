@@ -10,8 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from catapult_theory.codegen import ir
+from catapult_theory.codegen import ir, numba_rows
 from catapult_theory.codegen import numba_fused_parts as parts
+from catapult_theory.codegen import numba_rows_parts as rows_parts
 from catapult_theory.codegen.bodies import names, packed, size_lines
 from catapult_theory.codegen.ir import Node
 from catapult_theory.codegen.lowering import (
@@ -24,6 +25,7 @@ from catapult_theory.codegen.lowering import (
 from catapult_theory.codegen.matrix_congruence import Congruence, congruence
 from catapult_theory.codegen.matrix_deferral import Deferral, deferral
 from catapult_theory.codegen.numba_parts import filled, indented, judgement
+from catapult_theory.codegen.numba_rows import Rows, rows
 from catapult_theory.codegen.numba_statements import Writer
 from catapult_theory.codegen.passes import DATA, PARAMETERS
 from catapult_theory.codegen.sharing import Assignment
@@ -50,17 +52,16 @@ def run(first, last, steps, {INPUTS}, loss, peak_loss, peak_step, status, status
 {BEFORE}
                 if careful:
                     kept[:] = {LARGE}
-                sweep({LARGE}, left_rows, right_rows, probe_rows, product_rows, {COUNTS})
-                if not all_finite(product_rows):
-                    if not careful:
-                        again = True
-                        break
-                    if t > 0 and not all_finite({LARGE}):
-                        {LARGE}[:] = kept
+                sweep({LARGE}, left_rows, right_rows, {ENDS}, {COUNTS})
+                if careful and t > 0 and not all_finite({LARGE}):
+                    {LARGE}[:] = kept
 {BACK}
-                        verdict, decided, t = DIVERGED, t, t - 1
-                        break
+                    verdict, decided, t = DIVERGED, t, t - 1
+                    break
 {AFTER}
+                if not careful and {UNSEEN}:
+                    again = True
+                    break
                 if now > peak or t == 0:
                     peak, when = now, t
 {LARGEST}
@@ -97,11 +98,14 @@ class Fused:
         The program with diagonal inputs, where there is one.
     deferral : Deferral
         Of the reduced program, or of the program itself.
+    rows : Rows or None
+        The step as arithmetic on rows, where it is that.
     """
 
     program: Program
     reduced: Congruence | None
     deferral: Deferral
+    rows: Rows | None
 
     @property
     def body(self) -> Program:
@@ -137,8 +141,9 @@ def fused(update_map: Any, program: Program) -> Fused | None:
     """
     symmetric = [code_name(block.name) for block in squares(update_map.gram)]
     reduced = congruence(program)
-    found = deferral(reduced.program if reduced else program, symmetric)
-    return Fused(program, reduced, found) if found else None
+    body = reduced.program if reduced else program
+    found = deferral(body, symmetric)
+    return Fused(program, reduced, found, rows(body, found)) if found else None
 
 
 @dataclass(frozen=True)
@@ -183,6 +188,9 @@ def functions(fused_map: Fused, dtype: str) -> list[str]:
     texts = [parts.SWEEP, parts.DOT, parts.DENORMALS, parts.PADDED]
     if fused_map.reduced:
         texts += [parts.TURN, parts.DIAGONAL]
+    if fused_map.rows:
+        texts += [rows_parts.ROWS, rows_parts.ALONG, rows_parts.TILED]
+        texts += [*numba_rows.texts(fused_map.rows, dtype), *numba_rows.intrinsics(fused_map.rows)]
     return [*texts, _run(fused_map, writer)]
 
 
@@ -192,7 +200,7 @@ def reduced_inputs(fused_map: Fused) -> list[str]:
 
 
 def _run(fused_map: Fused, writer: _Text) -> str:
-    program, found = fused_map.program, fused_map.deferral
+    program, found, flat = fused_map.program, fused_map.deferral, fused_map.rows
     large, state = found.large.code, names(program.state)
     parameters = names(program.parameters)
     once, each = ([a.name for a in program.at_level(level)] for level in (DATA, PARAMETERS))
@@ -205,6 +213,7 @@ def _run(fused_map: Fused, writer: _Text) -> str:
         load.append(f"{packed(each)[1:-1]} = constants({given})")
     load += ["left_rows[:] = 0.0", "right_rows[:] = 0.0"]
     small = [x for x in state if x != large]
+    sound = [f"all_finite({next_name(x)})" for x in small]
     swap = [f"{x}, {next_name(x)} = {next_name(x)}, {x}" for x in small]
     fields = {
         "INPUTS": ", ".join(
@@ -227,11 +236,13 @@ def _run(fused_map: Fused, writer: _Text) -> str:
         "AFTER": indented(_after(fused_map, writer), 4),
         "LARGE": large,
         "RANK": "rank" if fused_map.reduced else str(found.large.shape[0]),
+        "ENDS": f"{found.probe.value}, {found.product}" if flat else "probe_rows, product_rows",
+        "UNSEEN": "seen != 0.0" if flat else f"not all_finite({found.product})",
         "COUNTS": f"reach, {_total([f.rows for f in found.factors])}, {found.probe.shape[0]}",
-        "OVERFLOWED": f"not ({' and '.join(f'all_finite({next_name(x)})' for x in small)})",
-        "FACTORS": indented(_factor_rows(found, writer), 5),
+        "OVERFLOWED": "sound != 0.0" if flat else f"not ({' and '.join(sound)})",
+        "FACTORS": "" if flat else indented(_factor_rows(found, writer), 5),
         "SWAP": indented(swap, 5),
-        "BACK": indented(swap, 6),
+        "BACK": indented(swap, 5),
         "STORE": indented([line for x in state for line in _store(fused_map, x)], 3),
         **_deeper(judgement(program, "")),
     }
@@ -254,10 +265,25 @@ def _total(sizes: Sequence[ir.Size]) -> str:
 
 
 def _buffers(fused_map: Fused, writer: _Text) -> list[str]:
-    found, program = fused_map.deferral, fused_map.program
+    found, program, flat = fused_map.deferral, fused_map.program, fused_map.rows
     large = found.large
     like = f"{large.code}_lanes"
-    side, rows = large.shape[0], found.probe.shape[0]
+    side, height = large.shape[0], found.probe.shape[0]
+    total = _total([f.rows for f in found.factors])
+    tiles = {large.code: side, "kept": side, "left_rows": total, "right_rows": total}
+    if flat:
+        names_ = [*flat.begun, found.product, *flat.new_rows, *map(next_name, flat.new_rows)]
+        tiles |= dict.fromkeys(names_, 1)
+        made = [
+            f"{x} = np.empty((1, 1), {like}.dtype)"
+            for y in flat.new_numbers
+            for x in (y, next_name(y))
+        ]
+        taken = {*flat.before_inputs, *flat.after_inputs}
+        made += [
+            f"{i.code} = tiled({i.code})" for i in flat.program.data if i.shape and i.code in taken
+        ]
+        return [*made, *(f"{x} = padded({rows_}, {side}, {like})" for x, rows_ in tiles.items())]
     product = Assignment(found.product, ir.symbol(found.product, found.probe.shape), 2)
     lines = writer.buffers([*found.before, product, *found.after], like)
     for i in program.state:
@@ -266,48 +292,47 @@ def _buffers(fused_map: Fused, writer: _Text) -> list[str]:
             lines += [
                 f"{name} = np.empty({shape}, {like}.dtype)" for name in (i.code, next_name(i.code))
             ]
-    total = _total([f.rows for f in found.factors])
-    lines += [
-        f"{large.code} = padded({side}, {side}, {like})",
-        f"kept = padded({side}, {side}, {like})",
-        f"left_rows = padded({total}, {side}, {like})",
-        f"right_rows = padded({total}, {side}, {like})",
-        f"probe_rows = padded({rows}, {side}, {like})",
-        f"product_rows = padded({rows}, {side}, {like})",
-    ]
+    tiles |= {"probe_rows": height, "product_rows": height}
+    lines += [f"{x} = padded({count}, {side}, {like})" for x, count in tiles.items()]
     return lines
 
 
 def _load(fused_map: Fused, x: str) -> list[str]:
-    large = fused_map.deferral.large
-    rows, columns = fused_map.turned.get(x, (False, False))
+    turned = fused_map.turned.get(x, (False, False))
     given = f"{x}_lanes[lane]"
     lines = []
-    if rows or columns:
-        lines = [f"{x}_start = turned({given}, basis, {rows}, {columns})"]
+    if any(turned):
+        lines = [f"{x}_start = turned({given}, basis, {turned[0]}, {turned[1]})"]
         given = f"{x}_start"
-    if x == large.code:
-        return [*lines, f"{x}[: {large.shape[0]}, : {large.shape[1]}] = {given}"]
-    return [*lines, f"{x}[:] = {given}"]
+    return [*lines, f"{_given(fused_map, x)} = {given}"]
+
+
+def _given(fused_map: Fused, x: str) -> str:
+    """Return the part of a buffer that holds a block of the state."""
+    side, flat = fused_map.deferral.large.shape[0], fused_map.rows
+    if x == fused_map.deferral.large.code:
+        return f"{x}[:{side}, :{side}]"
+    return f"{x}[:1, :{side}]" if flat and x in flat.new_rows else f"{x}[:]"
 
 
 def _store(fused_map: Fused, x: str) -> list[str]:
     """Return the lines that give a block back; a turned one by its change, turned back."""
     large = fused_map.deferral.large
-    rows, columns = fused_map.turned.get(x, (False, False))
-    side = large.shape[0]
-    value = f"{x}[: {side}, : {side}]" if x == large.code else x
-    if not (rows or columns):
+    turned = fused_map.turned.get(x, (False, False))
+    value = _given(fused_map, x)
+    if not any(turned):
         return [f"{x}_lanes[lane] = {value}"]
     lines = [f"{x}_start[:] = {value} - {x}_start"]
     if x == large.code:
         lines.append(f"{x}_start[rank:, :rank] = {x}_start[:rank, rank:].T")
-    return [*lines, f"{x}_lanes[lane] += turned({x}_start, basis.T, {rows}, {columns})"]
+    return [*lines, f"{x}_lanes[lane] += turned({x}_start, basis.T, {turned[0]}, {turned[1]})"]
 
 
 def _before(fused_map: Fused, writer: _Text) -> list[str]:
     """Return the lines up to the probe, and the probe as a row of the pass."""
     found = fused_map.deferral
+    if fused_map.rows:
+        return [numba_rows.called(fused_map.rows)[0]]
     lines = [line for a in found.before for line in writer.statement(a.name, a.value)]
     return lines + writer.over(found.probe.shape, f"probe_rows[i, j] = {found.probe.value}[i, j]")
 
@@ -315,6 +340,8 @@ def _before(fused_map: Fused, writer: _Text) -> list[str]:
 def _after(fused_map: Fused, writer: _Text) -> list[str]:
     """Return the lines from the product on: verdicts, and the small blocks of the new state."""
     found, program = fused_map.deferral, fused_map.body
+    if fused_map.rows:
+        return [numba_rows.called(fused_map.rows)[1]]
     lines = writer.over(found.probe.shape, f"{found.product}[i, j] = product_rows[i, j]")
     for a in found.after:
         lines += writer.statement(a.name, a.value)

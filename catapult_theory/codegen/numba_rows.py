@@ -1,0 +1,269 @@
+"""Steps of single-output maps as arithmetic on rows, written once for one lane and for eight.
+
+Where every thin matrix of a step is a row of known length, or a number, its equations become
+ordinary functions; called while an intrinsic is built, they emit straight-line vector code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from catapult_theory.codegen import ir
+from catapult_theory.codegen.bodies import function
+from catapult_theory.codegen.ir import Node
+from catapult_theory.codegen.lowering import Input, Program, judged_names, next_name
+from catapult_theory.codegen.matrix_deferral import Deferral
+from catapult_theory.codegen.numba_spelling import literal
+from catapult_theory.codegen.passes import STEP
+from catapult_theory.codegen.sharing import Assignment
+from catapult_theory.codegen.spelling import Spelling, write
+
+# Straight-line code for longer rows grows faster than it runs.
+LONGEST = 256
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The functions ``before`` and ``after`` of a step, and what they take and give.
+
+    Parameters
+    ----------
+    length : int
+        Of every row.
+    program : Program
+    deferral : Deferral
+    begun : tuple of str
+        What ``before`` gives: all that ``after`` reads of it, the probe included.
+    """
+
+    length: int
+    program: Program
+    deferral: Deferral
+    begun: tuple[str, ...]
+
+    @property
+    def before_inputs(self) -> list[str]:
+        """The arguments of ``before``."""
+        return _inputs(self.program, [a.value for a in self.deferral.before])
+
+    @property
+    def after_inputs(self) -> list[str]:
+        """The arguments of ``after``."""
+        nodes = [a.value for a in self.deferral.after]
+        nodes += [node for _, node in self.outputs]
+        nodes += [n for f in self.deferral.factors for n in (f.left, f.right)]
+        product = ir.symbol(self.deferral.product, self.deferral.probe.shape)
+        return _inputs(self.program, [*nodes, product])
+
+    @property
+    def outputs(self) -> list[tuple[str, Node]]:
+        """What ``after`` gives, without the large matrix."""
+        large = next_name(self.deferral.large.code)
+        return [(name, node) for name, node in self.program.outputs if name != large]
+
+    @property
+    def new_rows(self) -> list[str]:
+        """The state variables that are rows."""
+        return [i.code for i in self._small if i.shape != (1, 1)]
+
+    @property
+    def new_numbers(self) -> list[str]:
+        """The state variables that are numbers."""
+        return [i.code for i in self._small if i.shape == (1, 1)]
+
+    @property
+    def _small(self) -> list[Input]:
+        return [i for i in self.program.state if i != self.deferral.large]
+
+    @property
+    def results(self) -> list[str]:
+        """The numbers that ``after`` gives."""
+        judged = ["now" if name == "loss" else name for name in judged_names(self.program)]
+        return [*judged, *(next_name(x) for x in self.new_numbers), "sound", "seen"]
+
+    def is_row(self, name: str) -> bool:
+        """Whether a name stands for a row."""
+        return name in _shapes(self.program) and _shapes(self.program)[name] != (1, 1)
+
+
+def rows(program: Program, found: Deferral) -> Rows | None:
+    """Return the step as arithmetic on rows, or None where something is no row.
+
+    Parameters
+    ----------
+    program : Program
+    found : Deferral
+
+    Returns
+    -------
+    Rows or None
+
+    Examples
+    --------
+    >>> import catapult_theory as ct
+    >>> from catapult_theory.codegen.lowering import loop_program
+    >>> from catapult_theory.codegen.matrix_congruence import congruence
+    >>> from catapult_theory.codegen.matrix_deferral import deferral
+    >>> program = congruence(loop_program(ct.derive(ct.models.linear(inputs=4)))).program
+    >>> rows(program, deferral(program, ["G"])).results
+    ['now', 'grad_norm2', 'S_next', 'sound', 'seen']
+    """
+    length = found.large.shape[0]
+    if not isinstance(length, int) or not 1 < length <= LONGEST:
+        return None
+    small = [i.shape for i in program.state if i != found.large]
+    nodes = [a.value for a in (*found.before, *found.after)]
+    nodes += [n for f in found.factors for n in (f.left, f.right)]
+    nodes += [n for name, n in program.outputs if name != next_name(found.large.code)]
+    shapes = {(), (1, 1), (1, length)}
+    if not all(s in shapes for s in (*small, *(n.shape for n in nodes))):
+        return None
+    if not all(_arithmetic(n) for n in nodes):
+        return None
+    read = set().union(*(ir.symbols_in(n) for n in (*nodes, found.probe)))
+    mine = {a.name for a in found.before}
+    later = set().union(*(ir.symbols_in(a.value) for a in found.after))
+    later |= set().union(*(ir.symbols_in(n) for _, n in program.outputs))
+    later |= {str(found.probe.value)} & read
+    begun = tuple(a.name for a in found.before if a.name in later & mine)
+    return Rows(length, program, found, begun)
+
+
+def _arithmetic(node: Node) -> bool:
+    """Whether rows and numbers can write it: sums, products, quotients, inner products."""
+    if _inner(node) is not None or not node.args:
+        return node.op in ("number", "symbol", "matmul", "sum")
+    if node.op == "transpose":
+        return node.shape == (1, 1) and node.is_leaf
+    if node.op == "outer":
+        return node.args[0].shape == (1, 1) and all(_arithmetic(a) for a in node.args)
+    return node.op in ("add", "mul", "div") and all(_arithmetic(a) for a in node.args)
+
+
+def _inner(node: Node) -> tuple[str, str] | None:
+    """Return the two rows of an inner product."""
+    if node.op == "sum" and node.args[0].op == "mul":
+        sides = node.args[0].args
+        if len(sides) == 2 and all(a.op == "symbol" and a.shape for a in sides):
+            return str(sides[0].value), str(sides[1].value)
+    if node.op == "matmul" and node.shape == (1, 1):
+        left, right = node.args
+        if left.op == "symbol" and right.op == "transpose" and right.is_leaf:
+            return str(left.value), str(right.args[0].value)
+    return None
+
+
+def _shapes(program: Program) -> dict[str, ir.Shape]:
+    """Return the shapes of everything that has one."""
+    found = {i.code: i.shape for i in (*program.state, *program.data) if i.shape}
+    return found | {a.name: a.value.shape for a in program.assignments if a.value.shape}
+
+
+def _inputs(program: Program, nodes: Iterable[Node]) -> list[str]:
+    """Return the names that expressions read from outside, in a fixed order."""
+    nodes = list(nodes)
+    wanted = set().union(*(ir.symbols_in(node) for node in nodes))
+    order = [i.code for i in (*program.state, *program.data)]
+    order += [a.name for a in program.assignments]
+    order += [i.code for i in program.parameters] + list(program.dims)
+    inside = {a.name for a in program.at_level(STEP) if a.value in nodes}
+    return [name for name in order if name in wanted - inside]
+
+
+def _spelling(dtype: str) -> Spelling:
+    def leaf(node: Node) -> str:
+        if node.op == "outer":
+            return " * ".join(leaf(a) for a in node.args)
+        return str(node.args[0].value if node.op == "transpose" else node.value)
+
+    def refused(*given: object) -> str:
+        raise NotImplementedError(given)
+
+    return Spelling(lambda digits: literal(dtype, digits), leaf, refused, refused, {})
+
+
+def _line(name: str, node: Node, how: Spelling) -> str:
+    pair = _inner(node)
+    return f"{name} = inner({pair[0]}, {pair[1]})" if pair else f"{name} = {write(node, how)}"
+
+
+def texts(found: Rows, dtype: str) -> list[str]:
+    """Return the functions ``before`` and ``after``.
+
+    Parameters
+    ----------
+    found : Rows
+    dtype : str
+
+    Returns
+    -------
+    list of str
+    """
+    how = _spelling(dtype)
+    first = _body(found.deferral.before, (), how)
+    begun = ", ".join(f"[{name}]" for name in found.begun)
+    head = f"before({', '.join(found.before_inputs)})"
+    doc = "What the product with the large matrix is taken of."
+    before = function(head, doc, first, f"({begun},)")
+    named = [("now" if name == "loss" else name, node) for name, node in found.outputs]
+    second = _body(found.deferral.after, named, how)
+    left = ", ".join(write(f.left, how) for f in found.deferral.factors)
+    right = ", ".join(write(f.right, how) for f in found.deferral.factors)
+    fresh = [next_name(x) for x in (*found.new_rows, *found.new_numbers)]
+    second += [
+        f"left, right = [{left}], [{right}]",
+        f"sound, seen = unsound({', '.join(fresh)}), unsound({found.deferral.product})",
+    ]
+    new = ", ".join(f"[{next_name(x)}]" for x in found.new_rows)
+    head = f"after({', '.join(found.after_inputs)})"
+    doc = "Verdicts, the small blocks of the new state, and the sides of the products that the\n"
+    doc += "    large matrix grows by; sound and seen are 0 where all is finite."
+    result = f"({new}, left, right, {', '.join(found.results)})"
+    return [before, function(head, doc, second, result)]
+
+
+def intrinsics(found: Rows) -> list[str]:
+    """Return ``begin`` and ``finish``: ``before`` and ``after`` on the rows of one lane."""
+    heads = (
+        ("begin", "before", found.before_inputs, list(found.begun), 0),
+        ("finish", "after", found.after_inputs, written(found), len(found.results)),
+    )
+    made = []
+    for name, arithmetic, given, out, count in heads:
+        row = next(x for x in given if found.is_row(x))
+        kind = f"types.UniTuple({row}.dtype, {count})" if count else "types.void"
+        arguments = ", ".join([*given, *out])
+        made.append(
+            f"@intrinsic\ndef {name}(typing, {arguments}):\n"
+            f'    """Store {", ".join(out)}; {arithmetic} says how."""\n'
+            f"    emit = along({arithmetic}, {len(given)}, {found.length})\n"
+            f"    return {kind}({arguments}), emit"
+        )
+    return made
+
+
+def written(found: Rows) -> list[str]:
+    """Return the arrays that ``finish`` writes."""
+    return [*(next_name(x) for x in found.new_rows), "left_rows", "right_rows"]
+
+
+def called(found: Rows) -> tuple[str, str]:
+    """Return the statements that call ``begin`` and ``finish``."""
+
+    def value(name: str) -> str:
+        shape = _shapes(found.program).get(name)
+        return f"{name}[0, 0]" if shape == (1, 1) else name
+
+    begin = ", ".join([*map(value, found.before_inputs), *found.begun])
+    finish = ", ".join([*map(value, found.after_inputs), *written(found)])
+    fresh = [next_name(x) for x in found.new_numbers]
+    results = [f"{name}[0, 0]" if name in fresh else name for name in found.results]
+    return f"begin({begin})", f"{', '.join(results)} = finish({finish})"
+
+
+def _body(
+    assignments: Sequence[Assignment], outputs: Sequence[tuple[str, Node]], how: Spelling
+) -> list[str]:
+    lines = [_line(a.name, a.value, how) for a in assignments]
+    return lines + [_line(name, node, how) for name, node in outputs]
