@@ -73,17 +73,20 @@ def finite(state):
     return sound
 
 
-def begun(state, parameters, steps):
-    """Return what a loop starts from, and parameters that are harmless in invalid lanes."""
+def begun(state, parameters):
+    """Return what a loop starts from, and parameters that are harmless in invalid lanes.
+
+    The carry is (t, state, largest squared gradient, end): the end of a lane is 0 while it is
+    undecided, t + 1 if it converged at step t, -(t + 1) if it diverged there.
+    """
     valid = xp.asarray(True)
     for value in state:
         valid = valid & per_lane(lambda x: ~xp.isnan(x), value)
     for value in parameters:
         valid = valid & ~xp.isnan(value)
     parameters = tuple(xp.where(valid, p, 1.0) for p in parameters)
-    status = xp.where(valid, UNDECIDED, INVALID).astype(int)
-    largest = xp.zeros(valid.shape, dtype=DTYPE)
-    return (0, state, largest, status, xp.where(valid, steps, 0).astype(int)), parameters
+    largest, end = xp.zeros(valid.shape, dtype=DTYPE), (~valid).astype(int)
+    return (0, state, largest, end), parameters, valid
 
 
 def advance(carry, parameters, data, hoisted, steps):
@@ -91,40 +94,42 @@ def advance(carry, parameters, data, hoisted, steps):
 
     A decided lane keeps its state, and so does every lane at the last step.
     """
-    t, state, largest, status, status_step = carry
+    t, state, largest, end = carry
     given = tuple(columns(p) for p in parameters)
-    active = status == UNDECIDED
+    active = end == 0
     {JUDGED}, new = guarded(active, state, given, data, hoisted)
     diverged = active & {DIVERGED}
 {CONVERGED}
-    status = xp.where(diverged, DIVERGED, xp.where(converged, CONVERGED, status))
-    status_step = xp.where(diverged | converged, t, status_step)
-    going, sound = (status == UNDECIDED) & (t < steps), finite(new)
-    status = xp.where(going & ~sound, DIVERGED, status)
-    status_step = xp.where(going & ~sound, t + 1, status_step)
+    end = xp.where(diverged, -(t + 1), xp.where(converged, t + 1, end))
+    going, sound = (end == 0) & (t < steps), finite(new)
+    end = xp.where(going & ~sound, -(t + 2), end)
     taken = columns(going & sound)
     state = tuple(xp.where(taken, a, b) for a, b in zip(new, state, strict=True))
-    return (t + 1, state, largest, status, status_step), (now, active)
+    return (t + 1, state, largest, end), (now, active)
 
 
 def settled(state, parameters, data, steps, unroll):
     """Return the final state and the verdicts of lanes that share a shape."""
-    start, parameters = begun(state, parameters, steps)
-    hoisted = constants(*(columns(p) for p in parameters), *data)
-    _, _, zero, status, _ = start
-    nothing = zero + xp.nan
+    start, parameters, valid = begun(state, parameters)
+    given = tuple(columns(p) for p in parameters)
+    hoisted = constants(*given, *data)
 
     def turn(carry, _):
-        (t, *_), loss, peak_loss, peak_step = carry
+        (t, *_), peak_loss, peak_step = carry
         after, (now, active) = advance(carry[0], parameters, data, hoisted, steps)
         higher = active & ((now > peak_loss) | (t == 0))
-        loss = xp.where(active, now, loss)
         peak_loss = xp.where(higher, now, peak_loss)
-        return (after, loss, peak_loss, xp.where(higher, t, peak_step)), None
+        return (after, peak_loss, xp.where(higher, t, peak_step)), None
 
-    carry = (start, nothing, nothing, xp.zeros_like(status))
+    _, _, zero, end = start
+    carry = (start, zero + xp.nan, xp.zeros_like(end))
     carry, _ = lax.scan(turn, carry, None, length=steps + 1, unroll=unroll)
-    (_, state, _, status, status_step), loss, peak_loss, peak_step = carry
+    (_, state, _, end), peak_loss, peak_step = carry
+    (loss, *_), _ = guarded(valid, state, given, data, hoisted)
+    loss = xp.where(valid, loss, xp.nan)
+    status = xp.where(end > 0, CONVERGED, xp.where(end < 0, DIVERGED, UNDECIDED))
+    status = xp.where(valid, status, INVALID)
+    status_step = xp.where(end == 0, steps, xp.abs(end) - 1)
     return state, (loss, peak_loss, peak_step, status, status_step)
 
 
@@ -173,7 +178,7 @@ def run(state, parameters, data, steps, block=BLOCK, unroll=UNROLL):
 def trajectory(state, parameters, data, steps, every=1, unroll=UNROLL):
     """Return the states at steps 0, every, 2 every, ..., steps first; arguments as for `run`."""
     state, parameters, data, _ = prepared(state, parameters, data)
-    start, parameters = begun(state, parameters, steps)
+    start, parameters, _ = begun(state, parameters)
     hoisted = constants(*(columns(p) for p in parameters), *data)
 
     def turn(carry, _):
@@ -193,7 +198,6 @@ _MARGIN = """    converged = lax.cond(
         lambda: converged & (stability_margin(state, parameters, data) > 0.0),
         lambda: converged,
     )"""
-_MARGIN = "    converged = converged & (stability_margin(state, parameters, data) > 0.0)"
 
 
 def imports(dtype: str) -> str:
