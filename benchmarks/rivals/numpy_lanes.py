@@ -89,19 +89,28 @@ def _block(f: Any, lam: Any, eta: Any, n: Any, steps: int) -> Mapping[str, Any]:
     return {"f": q * scale, "lam": (1 - u) / eta, "peak": peak, "peak_step": when}
 
 
+def _rows(problem: UvLanes) -> dict[str, Any]:
+    return {name: np.empty((problem.steps + 1, problem.count)) for name in ("f", "lam")}
+
+
+def _fill(problem: UvLanes, out: dict[str, Any]) -> Mapping[str, Any]:
+    f, lam, eta, n = problem.arrays
+    out["f"][0], out["lam"][0] = f, lam
+    for t in range(1, problem.steps + 1):
+        f, lam = by_formula(f, lam, eta, n)
+        out["f"][t], out["lam"][t] = f, lam
+    return out
+
+
 def kept(problem: UvLanes) -> Work:
-    """The formulas on whole arrays, each state written to its row."""
-    out = {name: np.zeros((problem.steps + 1, problem.count)) for name in ("f", "lam")}
+    """The formulas on whole arrays, each state written to its row of new arrays."""
+    return lambda: _fill(problem, _rows(problem))
 
-    def work() -> Mapping[str, Any]:
-        f, lam, eta, n = problem.arrays
-        out["f"][0], out["lam"][0] = f, lam
-        for t in range(1, problem.steps + 1):
-            f, lam = by_formula(f, lam, eta, n)
-            out["f"][t], out["lam"][t] = f, lam
-        return out
 
-    return work
+def kept_in_place(problem: UvLanes) -> Work:
+    """The same in arrays that are used again."""
+    out = _rows(problem)
+    return lambda: _fill(problem, out)
 
 
 def _symbols() -> tuple[list[Any], list[Any]]:
