@@ -101,6 +101,10 @@ class ArrayExecutor:
         """Import a generated source."""
         return cls(load_module(source, ("array", dtype)))
 
+    def taking(self, values: tuple[Any, ...]) -> ModuleType:
+        """Return the module, which finds the library of the values by itself."""
+        return self.module
+
     def run(self, lanes: Lanes, steps: int, threads: int | None) -> tuple[Any, Any]:
         """Return the final states and the verdicts."""
         with np.errstate(all="ignore"), single_threaded_blas():

@@ -6,7 +6,7 @@ import importlib
 import importlib.util
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from catapult_theory.codegen.arguments import Lanes
 from catapult_theory.codegen.lowering import Program
@@ -25,6 +25,14 @@ class Executor(Protocol):
         self, lanes: Lanes, steps: int, every: int, rows: Arrays, threads: int | None
     ) -> None:
         """Fill rows of shape (steps // every + 1, lanes, ...) with steps 0, every, ..."""
+
+
+@runtime_checkable
+class ForeignExecutor(Executor, Protocol):
+    """Loops that take arrays of other libraries than NumPy, too."""
+
+    def taking(self, values: Arrays) -> Any:
+        """Return the module with step, run and trajectory for such values, or refuse them."""
 
 
 @dataclass(frozen=True)

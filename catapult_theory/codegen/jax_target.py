@@ -14,6 +14,7 @@ import numpy as np
 
 from catapult_theory.codegen import array_target, jax_loops
 from catapult_theory.codegen.arguments import Lanes
+from catapult_theory.codegen.array_namespace import is_foreign
 from catapult_theory.codegen.bodies import folded, uses
 from catapult_theory.codegen.header import header
 from catapult_theory.codegen.lowering import Program
@@ -69,17 +70,21 @@ class JaxExecutor:
 
     module: ModuleType
 
-    @property
-    def arrays(self) -> ModuleType:
-        """The module, for arrays of JAX, tracers included.
+    def taking(self, values: tuple[Any, ...]) -> ModuleType:
+        """Return the module, for numbers and arrays of JAX, tracers included.
 
         Raises
         ------
         InputError
-            If its type is float64 and JAX is kept to float32.
+            For arrays of another library; or if float64 is asked for and JAX is kept to float32.
         """
         import jax
 
+        if any(is_foreign(v) and not isinstance(v, jax.Array) for v in values):
+            raise InputError(
+                "the jax backend takes arrays of NumPy and JAX: convert the arguments, or "
+                "compile with backend='array'"
+            )
         if jax.dtypes.canonicalize_dtype(self.module.DTYPE) != self.module.DTYPE:
             raise InputError(
                 "JAX is kept to float32: at the start of your program, add "
@@ -89,7 +94,8 @@ class JaxExecutor:
 
     def run(self, lanes: Lanes, steps: int, threads: int | None) -> tuple[Any, Any]:
         """Return the final states and the verdicts."""
-        states, verdicts = self.arrays.run(lanes.states, lanes.parameters, lanes.data, steps)
+        given = (lanes.states, lanes.parameters, lanes.data, steps)
+        states, verdicts = self.taking(()).run(*given)
         real, whole = verdicts[:2], verdicts[2:]
         counts = (np.array(a, np.int64) for a in whole)
         return tuple(map(np.array, states)), (*map(np.array, real), *counts)
@@ -99,7 +105,7 @@ class JaxExecutor:
     ) -> None:
         """Fill the rows with states 0, every, 2 every, ..."""
         given = (lanes.states, lanes.parameters, lanes.data, steps, every)
-        for buffer, values in zip(rows, self.arrays.trajectory(*given), strict=True):
+        for buffer, values in zip(rows, self.taking(()).trajectory(*given), strict=True):
             buffer[...] = values
 
 

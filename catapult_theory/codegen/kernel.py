@@ -13,7 +13,7 @@ import numpy as np
 from catapult_theory.codegen.arguments import Lanes, checked_steps, lanes_of
 from catapult_theory.codegen.array_namespace import foreign_among, foreign_arguments
 from catapult_theory.codegen.array_target import ACTION, PREFIX, ArrayExecutor
-from catapult_theory.codegen.backends import BACKENDS, Executor, chosen
+from catapult_theory.codegen.backends import BACKENDS, Executor, ForeignExecutor, chosen
 from catapult_theory.codegen.eigen import top_eigenvalue
 from catapult_theory.codegen.execution import LANES_PER_CHUNK
 from catapult_theory.codegen.lowering import Program, loop_program
@@ -119,7 +119,7 @@ class Kernel:
         ----------
         *state : number or array
             In state order; shapes broadcast. With the "array" backend arrays of any
-            array-API library, which the results are, too.
+            array-API library, with "jax" those of JAX, which the results are, too.
         **parameters : number or array
             eta, n, ... ; ``X`` and ``Y`` for matrix models.
 
@@ -146,9 +146,9 @@ class Kernel:
         named = dict(zip(names, state, strict=True))
         parts = [parameters.pop(s.name, None) for s in self.update_map.data]
         data = tuple(parts) if any(part is not None for part in parts) else None
-        if self._foreign(named, parameters, data):
+        if module := self._abroad(named, parameters, data):
             given = foreign_arguments(self.update_map, named, parameters, data, self.dtype)
-            return self._tuple(*self._arrays.step(*(x for group in given for x in group)))
+            return self._tuple(*module.step(*(x for group in given for x in group)))
         lanes = lanes_of(self.update_map, named, parameters, data, self.dtype)
         with np.errstate(all="ignore"):
             new = self._arrays.step(*lanes.states, *lanes.parameters, *lanes.data)
@@ -156,16 +156,17 @@ class Kernel:
         scalars = not lanes.shape and not self.update_map.is_matrix
         return self._tuple(*(a.item() if scalars else a for a in shaped))
 
-    def _foreign(self, state: Mapping[str, Any], given: Mapping[str, Any], data: Any) -> bool:
-        """Whether arguments are arrays of another library, which the array target can take."""
-        if not foreign_among((*state.values(), *given.values(), *(data or ()))):
-            return False
-        if self.backend != "array":
+    def _abroad(self, state: Mapping[str, Any], given: Mapping[str, Any], data: Any) -> Any:
+        """Return the module that takes arrays of their library, or None if all are NumPy's."""
+        values = (*state.values(), *given.values(), *(data or ()))
+        if not foreign_among(values):
+            return None
+        if not isinstance(self._executor, ForeignExecutor):
             raise InputError(
                 f"the {self.backend} backend takes NumPy arrays: convert the arguments, or "
                 "compile with backend='array', which leaves them in their library"
             )
-        return True
+        return self._executor.taking(values)
 
     def run(
         self,
@@ -205,9 +206,9 @@ class Kernel:
         [1, 1, 2]
         """
         count = checked_steps(steps)
-        if self._foreign(state, parameters, data):
+        if module := self._abroad(state, parameters, data):
             given = foreign_arguments(self.update_map, state, parameters, data, self.dtype)
-            states, verdicts = self._arrays.run(*given, count)
+            states, verdicts = module.run(*given, count)
             return self._result(states, verdicts)
         lanes = lanes_of(self.update_map, state, parameters, data, self.dtype)
         states, verdicts = self._executor.run(lanes, count, threads)
@@ -266,11 +267,11 @@ class Kernel:
         for name in shown:
             if name not in self.update_map.observables:
                 raise unknown_name("observable", name, self.update_map.observables)
-        if self._foreign(state, parameters, data):
+        if module := self._abroad(state, parameters, data):
             if out is not None or shown:
                 raise InputError("out= and observables= take NumPy arrays: convert the arguments")
             given = foreign_arguments(self.update_map, state, parameters, data, self.dtype)
-            kept = self._arrays.trajectory(*given, count, stride)
+            kept = module.trajectory(*given, count, stride)
             return dict(zip(self._names, kept, strict=True))
         lanes = lanes_of(self.update_map, state, parameters, data, self.dtype)
         rows = count // stride + 1
@@ -355,7 +356,8 @@ def compile(update_map: Any, backend: str = "auto", dtype: str = "float64") -> K
     ----------
     update_map : UpdateMap
     backend : str
-        "array" (any array-API library), "numba", or "auto": Numba where it is installed.
+        "array" (any array-API library), "numba", "jax" (for grad, vmap and GPUs), or "auto":
+        Numba where it is installed.
     dtype : str
         "float64", or "float32" for surveys.
 
