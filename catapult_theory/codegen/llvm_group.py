@@ -10,16 +10,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from catapult_theory.codegen.ir import Node
+from catapult_theory.codegen.ir import Node, symbols_in
 from catapult_theory.codegen.llvm_values import Types, Writer, uses_library
 from catapult_theory.codegen.lowering import next_name
-from catapult_theory.codegen.passes import STEP
 from catapult_theory.codegen.scaled_form import RunForm
 from catapult_theory.codegen.status import LIMITS
 
 # Above this a loss is so large that a lane may have passed the bound between two looks.
 _ALARM = {"float64": 1e190, "float32": 1e30}
-MOST_VECTORS = 8
+# More are no faster: the processor does not see far enough ahead to overlap them.
+MOST_VECTORS = 4
+JUDGED_VECTORS = 4
 
 
 @dataclass(frozen=True)
@@ -54,8 +55,6 @@ class Layout:
     @property
     def in_loop(self) -> list[str]:
         """The constants that every step needs."""
-        from catapult_theory.codegen.ir import symbols_in
-
         form = self.form
         trees = [*(a.value for a in form.per_step), *(n for _, n in form.step.outputs)]
         used = set().union(*(symbols_in(t) for t in trees))
@@ -71,8 +70,13 @@ class Layout:
         trees = [*(a.value for a in self.form.per_step), *(n for _, n in self.form.step.outputs)]
         if uses_library(trees):
             return 1
-        each = len(self.states) + 2 + len(self.in_loop) + 1
+        each = len(self.states) + 1 + len(self.in_loop) + 1
         return max(1, min(MOST_VECTORS, (registers - 2) // each))
+
+    @property
+    def queue(self) -> int:
+        """How many lanes are judged at once."""
+        return JUDGED_VECTORS * self.types.lanes
 
     @property
     def row_bytes(self) -> int:
@@ -222,21 +226,27 @@ class Function:
         return self.writer.select(more, norm, largest)
 
 
-GROUP = "ptr noalias %old, ptr %oldw, ptr noalias %new, ptr %neww, ptr %con, ptr %flags"
+GROUP = "ptr %old, ptr %oldw, ptr %new, ptr %neww, ptr %con, ptr %flags"
+
+
+def group_name(vectors: int, full: bool) -> str:
+    """Return the name of a `group`."""
+    return f"group{vectors}{'full' if full else ''}"
 
 
 def group(layout: Layout, vectors: int, full: bool) -> tuple[str, set[str]]:
     """Return the function that iterates some vectors, all of them in registers.
 
     It reads the old rows, writes the new ones and the flags of decided lanes, and returns
-    whether the loss of any lane has reached a new peak.
+    whether the loss of any lane has reached a new peak. Only the full variant notes the step
+    of a peak and the squared gradient there: the other one is for stretches without a peak,
+    and has to be repeated in full where it finds one.
 
     Parameters
     ----------
     layout : Layout
     vectors : int
     full : bool
-        Whether the squared gradient is recorded at the peaks of the loss.
 
     Returns
     -------
@@ -247,115 +257,102 @@ def group(layout: Layout, vectors: int, full: bool) -> tuple[str, set[str]]:
     name = group_name(vectors, full)
     head = f"define internal i1 @{name}({GROUP}, i64 %off, i64 %steps, i64 %start) {{"
     offsets = [f.emit(f"add i64 %off, {k * t.lanes}") for k in range(vectors)]
-    entry, phis = [], []
-    for offset in offsets:
-        entry.append(
-            {
-                **{s: f.load("%old", i, offset) for i, s in enumerate(layout.moving)},
-                **{c: f.load("%con", i, offset) for i, c in enumerate(layout.constants)},
-            }
-        )
+    entry = [_loaded(f, "%old", offset) for offset in offsets]
     f.put("br label %loop")
     f.label("loop")
-    carried = [*layout.states, "peak", "when", *(["largest"] if full else [])]
+    carried = [*layout.states, "peak", *(["when", "largest"] if full else [])]
     f.put("%t = phi i64 [ 0, %0 ], [ %t1, %loop ]")
-    f.put(f"%now = phi {t.vector} [ {t.splat(1.0)}, %0 ], [ %later, %loop ]")
-    f.put("; phis")
-    place = len(f.lines) - 1
-    ends: list[dict[str, str]] = []
-    for k in range(vectors):
-        begin = {s: f"%{s}.{k}" for s in carried}
-        phis.append(begin)
-        ends.append(_advanced(f, {**entry[k], **begin}, full))
-    f.put(f"%later = fadd {t.vector} %now, {t.splat(1.0)}")
+    if full:
+        f.put(f"%now = phi {t.vector} [ {t.splat(0.0)}, %0 ], [ %later, %loop ]")
+    place = len(f.lines)
+    begins = [{**entry[k], **{s: f"%{s}.{k}" for s in carried}} for k in range(vectors)]
+    ends = [{**begin, **_advanced(f, begin, full)} for begin in begins]
+    if full:
+        f.put(f"%later = fadd {t.vector} %now, {t.splat(1.0)}")
     f.put("%t1 = add i64 %t, 1")
     f.put("%more = icmp slt i64 %t1, %steps")
     f.put("br i1 %more, label %loop, label %done")
-    lines = []
-    for k in range(vectors):
-        for s in carried:
-            first = t.splat(0.0) if s == "when" else entry[k][s]
-            lines.append(f"  %{s}.{k} = phi {t.vector} [ {first}, %0 ], [ {ends[k][s]}, %loop ]")
-    f.lines[place : place + 1] = lines
+    f.lines[place:place] = [
+        f"  %{s}.{k} = phi {t.vector} [ {entry[k][s]}, %0 ], [ {ends[k][s]}, %loop ]"
+        for k in range(vectors)
+        for s in carried
+    ]
     f.label("done")
-    reached = _finish(f, offsets, entry, ends)
+    reached = "false"
+    for offset, begin, end in zip(offsets, entry, ends, strict=True):
+        reached = f.emit(f"or i1 {reached}, {_finish(f, offset, begin, end, full)}")
     f.put(f"ret i1 {reached}")
     return "\n".join([head, *f.lines, "}"]), f.writer.declared
 
 
-def group_name(vectors: int, full: bool) -> str:
-    """Return the name of a `group`."""
-    return f"group{vectors}{'full' if full else ''}"
+def _loaded(f: Function, base: str, offset: str) -> dict[str, str]:
+    """Return what a vector of lanes begins a stretch with."""
+    rows = {s: f.load(base, i, offset) for i, s in enumerate(f.layout.moving)}
+    constants = {c: f.load("%con", i, offset) for i, c in enumerate(f.layout.constants)}
+    return {**rows, **constants, "when": f.types.splat(0.0)}
 
 
 def _advanced(f: Function, values: dict[str, str], full: bool) -> dict[str, str]:
-    """Return what a vector carries after one step."""
+    """Return what a vector carries after one step; the peak is that of the states before it.
+
+    Looked at before the step, the loss shares its subexpressions with the map.
+    """
     f.bind(values)
-    new = f.next_state()
-    f.bind({**values, **new})
+    return {**_peaked(f, values, full, "%now"), **f.next_state()}
+
+
+def _peaked(f: Function, values: dict[str, str], full: bool, now: str) -> dict[str, str]:
+    """Return the peak of the loss, its step and what is recorded there, at the bound state."""
     loss = str(f.output("loss"))
     record = f.writer.compare("ogt", loss, values["peak"])
-    found = {
-        **new,
-        "peak": f.writer.select(record, loss, values["peak"]),
-        "when": f.writer.select(record, "%now", values["when"]),
-    }
+    found = {"peak": f.writer.select(record, loss, values["peak"])}
     if full:
+        found["when"] = f.writer.select(record, now, values["when"])
         found["largest"] = f.larger(values["largest"], f.output("grad_norm2"), record)
     return found
 
 
 def _finish(
-    f: Function, offsets: list[str], entry: list[dict[str, str]], ends: list[dict[str, str]]
+    f: Function, offset: str, begin: dict[str, str], end: dict[str, str], full: bool
 ) -> str:
-    """Write the rows and flags of the vectors; return whether a peak was reached."""
+    """Write the rows and flags of a vector; return whether a peak was reached."""
     t = f.types
-    reached = "false"
-    for offset, begin, end in zip(offsets, entry, ends, strict=True):
-        values = {**begin, **end}
-        state = {s: values[s] for s in f.layout.states}
-        f.bind(values)
-        largest = f.larger(values["largest"], f.output("grad_norm2"))
-        decided = _flags(f, values, state, largest)
-        for i, row in enumerate(f.layout.moving):
-            value = largest if row == "largest" else values[row]
-            f.store(value, "%new", i, offset)
-        record = f.writer.compare("ogt", values["when"], t.splat(0.0))
-        here, after = _when(f, offset, record, values["when"])
-        f.put(f"store <{t.lanes} x i64> {after}, ptr {here}, align 8")
-        reached = f.emit(f"or i1 {reached}, {f.any(record)}")
-        number = f.emit(f"udiv i64 {offset}, {t.lanes}")
-        place = f.emit(f"getelementptr i32, ptr %flags, i64 {number}")
-        bits = f.emit(f"bitcast {t.mask} {decided} to i{t.lanes}")
-        wide = f.emit(f"zext i{t.lanes} {bits} to i32")
-        f.put(f"store i32 {wide}, ptr {place}, align 4")
-    return reached
+    f.bind(end)
+    values = {**end, **_peaked(f, end, full, "%later")}
+    values["largest"] = f.larger(values["largest"], f.output("grad_norm2"))
+    decided = _flags(f, values)
+    for i, row in enumerate(f.layout.moving):
+        f.store(values[row], "%new", i, offset)
+    record = f.writer.compare("ogt", values["peak"], begin["peak"])
+    _, when = f.integers("%oldw", offset)
+    if full:
+        kind = f"<{t.lanes} x i64>"
+        count = f.emit(f"fptosi {t.vector} {values['when']} to {kind}")
+        later = f.emit(f"add {kind} {f.spread('%start', 'i64')}, {count}")
+        when = f.choose_integers(record, later, when)
+    here = f.emit(f"getelementptr i64, ptr %neww, i64 {offset}")
+    f.put(f"store <{t.lanes} x i64> {when}, ptr {here}, align 8")
+    number = f.emit(f"udiv i64 {offset}, {t.lanes}")
+    place = f.emit(f"getelementptr i32, ptr %flags, i64 {number}")
+    bits = f.emit(f"bitcast {t.mask} {decided} to i{t.lanes}")
+    wide = f.emit(f"zext i{t.lanes} {bits} to i32")
+    f.put(f"store i32 {wide}, ptr {place}, align 4")
+    return f.any(record)
 
 
-def _when(f: Function, offset: str, record: str, relative: str) -> tuple[str, str]:
-    """Return where the steps of the peaks go, and their new values."""
-    kind = f"<{f.types.lanes} x i64>"
-    _, before = f.integers("%oldw", offset)
-    count = f.emit(f"fptosi {f.types.vector} {relative} to {kind}")
-    start = f.spread("%start", "i64")
-    after = f.choose_integers(record, f.emit(f"add {kind} {start}, {count}"), before)
-    return f.emit(f"getelementptr i64, ptr %neww, i64 {offset}"), after
-
-
-def _flags(f: Function, values: dict[str, str], state: dict[str, str], largest: str) -> str:
+def _flags(f: Function, values: dict[str, str]) -> str:
     """Return the mask of lanes about which something may be decided."""
     w, t = f.writer, f.types
+    state = {s: values[s] for s in f.layout.states}
     fine = w.both("and", f.sound(state), f.within())
     alarm = w.compare("ole", values["peak"], t.splat(_ALARM[t.dtype]))
-    fine = w.both("and", fine, alarm)
-    ones = f"<{', '.join(['i1 true'] * t.lanes)}>"
-    bad = f.emit(f"xor {t.mask} {fine}, {ones}")
-    small = f.small(largest)
+    bad = _not(f, w.both("and", fine, alarm))
+    small = f.small(values["largest"])
     return bad if small is None else w.both("or", bad, small)
 
 
 def judged(layout: Layout) -> tuple[str, set[str]]:
-    """Return the function that repeats a stretch for one vector, judging after every step.
+    """Return the function that repeats a stretch for queued lanes, judging after every step.
 
     Rows as in `group`, in place; ``%verdict`` and ``%decided`` receive 64-bit integers.
 
@@ -368,86 +365,121 @@ def judged(layout: Layout) -> tuple[str, set[str]]:
     text : str
     declarations : set of str
     """
-    t = layout.types
-    f = Function(layout, t.lanes * t.size)
+    t, queue = layout.types, layout.queue
+    f = Function(layout, queue * t.size)
     kind = f"<{t.lanes} x i64>"
     head = (
         "define internal void @judged(ptr %rows, ptr %w, ptr %con, ptr %verdict, ptr %decided, "
         "i64 %steps, i64 %start, i64 %end) {"
     )
-    first = {s: f.load("%rows", i, "0") for i, s in enumerate(layout.moving)}
-    constants = {c: f.load("%con", i, "0") for i, c in enumerate(layout.constants)}
-    _, when = f.integers("%w", "0")
+    offsets = [str(k * t.lanes) for k in range(queue // t.lanes)]
+    entry = [_loaded(f, "%rows", offset) for offset in offsets]
     last = f.spread("%end", "i64")
+    starts = [
+        {"when": f.integers("%w", offset)[1], "verdict": t.integers(0), "decided": last}
+        for offset in offsets
+    ]
     f.put("br label %loop")
     f.label("loop")
-    f.put("%t = phi i64 [ 1, %0 ], [ %t1, %loop ]")
-    names = {s: f"%{s}.p" for s in layout.moving}
-    f.put("; phis")
-    place = len(f.lines) - 1
-    end = _judged_step(f, names, constants, last)
+    place = len(f.lines)
+    ends, back = _judged_steps(f, entry)
     f.put("%t1 = add i64 %t, 1")
     f.put("%more = icmp sle i64 %t1, %steps")
-    f.put("br i1 %more, label %loop, label %done")
-    phis = [
-        f"  {names[s]} = phi {t.vector} [ {first[s]}, %0 ], [ {end[s]}, %loop ]"
-        for s in layout.moving
-    ]
-    phis.append(f"  %when.p = phi {kind} [ {when}, %0 ], [ {end['when']}, %loop ]")
-    phis.append(f"  %verdict.p = phi {kind} [ {t.integers(0)}, %0 ], [ {end['verdict']}, %loop ]")
-    phis.append(f"  %decided.p = phi {kind} [ {last}, %0 ], [ {end['decided']}, %loop ]")
-    f.lines[place : place + 1] = phis
+    open_ = [f.emit(f"icmp eq {kind} {end['verdict']}, zeroinitializer") for end in ends]
+    f.put(f"%go = and i1 %more, {f.any(_joined(f, open_))}")
+    f.put("br i1 %go, label %loop, label %done")
+    phis = [f"  %t = phi i64 [ 1, %0 ], [ %t1, %{back} ]"]
+    for k, (first, start, end) in enumerate(zip(entry, starts, ends, strict=True)):
+        for s in layout.moving:
+            phis.append(f"  %{s}.{k} = phi {t.vector} [ {first[s]}, %0 ], [ {end[s]}, %{back} ]")
+        for s, value in start.items():
+            phis.append(f"  %{s}.{k} = phi {kind} [ {value}, %0 ], [ {end[s]}, %{back} ]")
+    f.lines[place:place] = phis
     f.label("done")
-    for i, s in enumerate(layout.moving):
-        f.store(end[s], "%rows", i, "0")
-    for name, base in (("when", "%w"), ("verdict", "%verdict"), ("decided", "%decided")):
-        f.put(f"store {kind} {end[name]}, ptr {base}, align 8")
+    for offset, end in zip(offsets, ends, strict=True):
+        for i, s in enumerate(layout.moving):
+            f.store(end[s], "%rows", i, offset)
+        for name, base in (("when", "%w"), ("verdict", "%verdict"), ("decided", "%decided")):
+            here = f.emit(f"getelementptr i64, ptr {base}, i64 {offset}")
+            f.put(f"store {kind} {end[name]}, ptr {here}, align 8")
     f.put("ret void")
     return "\n".join([head, *f.lines, "}"]), f.writer.declared
 
 
-def _judged_step(
-    f: Function, values: dict[str, str], constants: dict[str, str], last: str
-) -> dict[str, str]:
-    w, t = f.writer, f.types
-    kind = f"<{t.lanes} x i64>"
+def _judged_steps(f: Function, entry: list[dict[str, str]]) -> tuple[list[dict[str, str]], str]:
+    """Return what the vectors carry after a judged step, and the block in which it ends."""
     time = f.spread(f.emit("add i64 %start, %t"), "i64")
-    alive = f.emit(f"icmp eq {kind} %verdict.p, zeroinitializer")
-    f.bind({**values, **constants})
+    ends = []
+    for k, first in enumerate(entry):
+        carried = (*f.layout.moving, "when", "verdict", "decided")
+        ends.append(_judged_step(f, {**first, **{s: f"%{s}.{k}" for s in carried}}, time))
+    back = _weighed(f, ends)
+    kind = f"<{f.types.lanes} x i64>"
+    for k, end in enumerate(ends):
+        verdict = f"%verdict.{k}"
+        if "small" in end:
+            converged = f.types.integers(1)
+            verdict = f.choose_integers(end["small"], converged, verdict)
+        verdict = f.choose_integers(end["diverged"], f.types.integers(2), verdict)
+        changed = f.emit(f"icmp ne {kind} {verdict}, %verdict.{k}")
+        end["verdict"] = verdict
+        end["decided"] = f.choose_integers(changed, time, f"%decided.{k}")
+    return ends, back
+
+
+def _judged_step(f: Function, values: dict[str, str], time: str) -> dict[str, str]:
+    """Return the state after a step of the lanes still open, its peak, and what is suspected."""
+    w = f.writer
+    alive = f.emit(f"icmp eq <{f.types.lanes} x i64> {values['verdict']}, zeroinitializer")
+    f.bind(values)
     new = f.next_state()
     sound = f.sound(new)
     moves = w.both("and", alive, sound)
     state = {s: w.select(moves, new[s], values[s]) for s in f.layout.states}
-    f.bind({**values, **constants, **state})
+    f.bind({**values, **state})
     loss = str(f.output("loss"))
     record = w.both("and", moves, w.compare("ogt", loss, values["peak"]))
     largest = f.larger(values["largest"], f.output("grad_norm2"), record)
-    over = _not(f, f.within())
+    over = w.both("and", moves, _not(f, f.within()))
     small = f.small(largest)
     found = {
+        **values,
         **state,
         "peak": w.select(record, loss, values["peak"]),
         "largest": largest,
-        "when": f.choose_integers(record, time, "%when.p"),
+        "when": f.choose_integers(record, time, values["when"]),
+        "diverged": w.both("or", over, w.both("and", alive, _not(f, sound))),
     }
-    stable = f.stable({**values, **constants, **state})
-    verdict = "%verdict.p"
-    conv = small if stable is None or small is None else w.both("and", small, stable)
-    if conv is not None:
-        verdict = f.choose_integers(w.both("and", moves, conv), t.integers(1), verdict)
-    diverged = w.both("or", w.both("and", moves, over), w.both("and", alive, _not(f, sound)))
-    verdict = f.choose_integers(diverged, t.integers(2), verdict)
-    changed = f.emit(f"icmp ne {kind} {verdict}, %verdict.p")
-    return {
-        **found,
-        "verdict": verdict,
-        "decided": f.choose_integers(changed, time, "%decided.p"),
-    }
+    return found if small is None else {**found, "small": w.both("and", moves, small)}
+
+
+def _weighed(f: Function, ends: list[dict[str, str]]) -> str:
+    """Keep of the lanes with a small gradient those at a stable state.
+
+    They are few, so that the margin is computed in a branch; its last block is returned.
+    """
+    masks = [end["small"] for end in ends if "small" in end]
+    if f.layout.form.margin is None or not masks:
+        return "loop"
+    f.put(f"br i1 {f.any(_joined(f, masks))}, label %weigh, label %weighed")
+    f.label("weigh")
+    stable = [f.writer.both("and", end["small"], str(f.stable(end))) for end in ends]
+    f.put("br label %weighed")
+    f.label("weighed")
+    for end, mask in zip(ends, stable, strict=True):
+        kind = f.types.mask
+        end["small"] = f.emit(f"phi {kind} [ {mask}, %weigh ], [ {end['small']}, %loop ]")
+    return "weighed"
+
+
+def _joined(f: Function, masks: list[str]) -> str:
+    """Return the mask of what is set in any of several masks."""
+    first, *rest = masks
+    for other in rest:
+        first = f.writer.both("or", first, other)
+    return first
 
 
 def _not(f: Function, mask: str) -> str:
     ones = f"<{', '.join(['i1 true'] * f.types.lanes)}>"
     return f.emit(f"xor {f.types.mask} {mask}, {ones}")
-
-
-__all__ = ["STEP", "Function", "Layout", "group", "group_name", "judged"]

@@ -154,10 +154,6 @@ def _optimized(text: str, host: Host) -> tuple[Any, Any]:
     module = binding.parse_assembly(text)
     module.triple = host.triple
     module.data_layout = str(machine.target_data)
-    tuning = binding.create_pipeline_tuning_options(speed_level=2)
-    tuning.loop_vectorization = tuning.slp_vectorization = tuning.loop_unrolling = False
-    builder = binding.create_pass_builder(machine, tuning)
-    builder.getModulePassManager().run(module, builder)
     return machine, module
 
 

@@ -1,6 +1,6 @@
 """Runs in LLVM IR: lanes in and out of scratch memory, stretches of steps, compaction.
 
-The lanes of a chunk advance together, LOOK steps at a time. A lane found decided at a look is
+The lanes of a chunk advance together, some steps at a time. A lane found decided at a look is
 repeated by `judged` from the start of the stretch and leaves; the last lane takes its place,
 so that groups stay full. Lanes out of range for the scaled form are left to the caller.
 """
@@ -11,8 +11,10 @@ from catapult_theory.codegen.llvm_group import Function, Layout, group_name
 from catapult_theory.codegen.llvm_values import Types
 from catapult_theory.codegen.scaled_form import FACTOR
 
-# Steps between two looks: a look costs about as much as two steps.
-LOOK = 32
+# Steps between two looks, by the step: (up to this step, so many). A look costs about as much
+# as five steps, a lane that has ended idles until the next one, and most lanes end early.
+LOOKS = ((256, 16), (1024, 32))
+LAST_LOOKS = 64
 # A lane starts in range if loss and squared gradient lie between these.
 _RANGE = {"float64": (1e-280, 1e190), "float32": (1e-30, 1e30)}
 # A constant or unit beyond this, or below its inverse, is out of range.
@@ -29,12 +31,12 @@ define void @run(i64 %low, i64 %high, i64 %steps, {POINTERS}, ptr %scratch) {
   %w1 = getelementptr i8, ptr %scratch, i64 {W1}
   %idx = getelementptr i8, ptr %scratch, i64 {IDX}
   %flags = getelementptr i8, ptr %scratch, i64 {FLAGS}
-  %rows = alloca [{ROWS} x {REAL}], i64 {LANES}, align 64
-  %qcon = alloca [{CONSTANTS} x {REAL}], i64 {LANES}, align 64
-  %qw = alloca [{LANES} x i64], align 64
-  %qidx = alloca [{LANES} x i64], align 64
-  %verdict = alloca [{LANES} x i64], align 64
-  %decided = alloca [{LANES} x i64], align 64
+  %rows = alloca [{ROWS} x {REAL}], i64 {QUEUE}, align 64
+  %qcon = alloca [{CONSTANTS} x {REAL}], i64 {QUEUE}, align 64
+  %qw = alloca [{QUEUE} x i64], align 64
+  %qidx = alloca [{QUEUE} x i64], align 64
+  %verdict = alloca [{QUEUE} x i64], align 64
+  %decided = alloca [{QUEUE} x i64], align 64
   %entered = call i64 @enter(i64 %low, i64 %high, {ARGUMENTS}, ptr %new0, ptr %w1, ptr %con, ptr %idx)
   br label %rounds
 rounds:
@@ -50,8 +52,9 @@ rounds:
   br i1 %go, label %begin, label %finish
 begin:
   %rest = sub i64 %steps, %t
-  %short = icmp slt i64 %rest, {LOOK}
-  %L = select i1 %short, i64 %rest, i64 {LOOK}
+{STRETCH}
+  %short = icmp slt i64 %rest, %look
+  %L = select i1 %short, i64 %rest, i64 %look
   %t2 = add i64 %t, %L
   %up = add i64 %active, {LANES_1}
   %vecs = udiv i64 %up, {LANES}
@@ -77,21 +80,21 @@ widedone:
 narrow:
   %v1 = phi i64 [ %v, %wide ], [ %v2, %narrowdo ]
   %moreone = icmp slt i64 %v1, %vecs
-  br i1 %moreone, label %narrowdo, label %look
+  br i1 %moreone, label %narrowdo, label %judge
 narrowdo:
   %off1 = mul i64 %v1, {LANES}
   %new3 = call i1 @{ONE}(ptr %old, ptr %oldw, ptr %new, ptr %neww, ptr %con, ptr %flags, i64 %off1, i64 %L, i64 %t)
   %v2 = add i64 %v1, 1
   br label %narrow
-look:
+judge:
   %lastv = sub i64 %vecs, 1
   %whole = mul i64 %lastv, {LANES}
   %in_last = sub i64 %active, %whole
   br label %vector
 vector:
-  %x = phi i64 [ %lastv, %look ], [ %x1, %nextvector ]
-  %a = phi i64 [ %active, %look ], [ %a3, %nextvector ]
-  %q = phi i64 [ 0, %look ], [ %q3, %nextvector ]
+  %x = phi i64 [ %lastv, %judge ], [ %x1, %nextvector ]
+  %a = phi i64 [ %active, %judge ], [ %a3, %nextvector ]
+  %q = phi i64 [ 0, %judge ], [ %q3, %nextvector ]
   %negative = icmp slt i64 %x, 0
   br i1 %negative, label %flushlast, label %mask
 mask:
@@ -122,7 +125,7 @@ take:
   %a2 = sub i64 %a1, 1
   call void @move(ptr %new, ptr %neww, ptr %con, ptr %idx, i64 %pos, i64 %a2)
   %q2 = add i64 %q1, 1
-  %isfull = icmp eq i64 %q2, {LANES}
+  %isfull = icmp eq i64 %q2, {QUEUE}
   br i1 %isfull, label %flush, label %nextlane
 flush:
   call void @judged(ptr %rows, ptr %qw, ptr %qcon, ptr %verdict, ptr %decided, i64 %L, i64 %t, i64 %steps)
@@ -176,7 +179,7 @@ body:
 store:
   %dp = getelementptr i64, ptr %decided, i64 %s
   %d = load i64, ptr %dp, align 8
-  call void @record(ptr %rows, ptr %qw, ptr %qidx, i64 %s, i64 {LANES}, i64 %v, i64 %d, {ARGUMENTS})
+  call void @record(ptr %rows, ptr %qw, ptr %qidx, i64 %s, i64 {QUEUE}, i64 %v, i64 %d, {ARGUMENTS})
   br label %next
 back:
   call void @restore(ptr %rows, ptr %qw, ptr %qcon, ptr %qidx, i64 %s, ptr %new, ptr %neww, ptr %con, ptr %idx, i64 %a)
@@ -265,7 +268,8 @@ def scheduler(layout: Layout, vectors: int, flush: str) -> tuple[str, set[str]]:
         "REAL": t.real,
         "LANES": t.lanes,
         "LANES_1": t.lanes - 1,
-        "LOOK": LOOK,
+        "QUEUE": layout.queue,
+        "STRETCH": _stretch(),
         "K": vectors,
         "FAST": group_name(vectors, False),
         "FULL": group_name(vectors, True),
@@ -278,21 +282,29 @@ def scheduler(layout: Layout, vectors: int, flush: str) -> tuple[str, set[str]]:
     return text, {*declared, "declare i32 @llvm.ctlz.i32(i32, i1)"}
 
 
+def _stretch() -> str:
+    """Return the choice of the number of steps until the next look."""
+    lines, value = [], str(LAST_LOOKS)
+    for i, (until, steps) in reversed(list(enumerate(LOOKS))):
+        lines.append(f"  %early{i} = icmp slt i64 %t, {until}")
+        lines.append(f"  %look{i or ''} = select i1 %early{i}, i64 {steps}, i64 {value}")
+        value = f"%look{i}"
+    return "\n".join(lines)
+
+
 def copies(layout: Layout) -> str:
     """Return the functions that move one lane: ``move``, ``queue`` and ``restore``."""
-    scratch = (layout.capacity, len(layout.moving), len(layout.constants))
     parts = []
     rows = "ptr %rows, ptr %qw, ptr %qcon, ptr %qidx, i64 %s"
     lane = "ptr %new, ptr %neww, ptr %con, ptr %idx, i64 %pos"
     head = f"define internal void @move({lane}, i64 %from) {{"
     own = ("%new", "%neww", "%con", "%idx", layout.capacity)
-    queue = ("%rows", "%qw", "%qcon", "%qidx", layout.types.lanes)
+    queue = ("%rows", "%qw", "%qcon", "%qidx", layout.queue)
     parts.append(_copy(layout, head, (*own, "%from"), (*own, "%pos")))
     head = f"define internal void @queue({rows}, {lane}) {{"
     parts.append(_copy(layout, head, (*own, "%pos"), (*queue, "%s")))
     head = f"define internal void @restore({rows}, {lane}) {{"
     parts.append(_copy(layout, head, (*queue, "%s"), (*own, "%pos")))
-    del scratch
     return "\n".join(parts)
 
 

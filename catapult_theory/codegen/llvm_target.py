@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ctypes
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from catapult_theory.codegen.arguments import Lanes
 from catapult_theory.codegen.array_target import ArrayExecutor
 from catapult_theory.codegen.array_target import emit as emit_array
 from catapult_theory.codegen.backends import refuse_matrices
-from catapult_theory.codegen.execution import LANES_PER_CHUNK, LoopExecutor, verdict_buffers
+from catapult_theory.codegen.execution import LANES_PER_CHUNK, in_threads, verdict_buffers
 from catapult_theory.codegen.header import header
 from catapult_theory.codegen.llvm_group import Layout, group, judged
 from catapult_theory.codegen.llvm_host import Host, compiled, native
@@ -23,6 +24,7 @@ from catapult_theory.codegen.scaled_form import RunForm, run_form
 
 # Rows must not all begin at the same place in the cache.
 CAPACITY = LANES_PER_CHUNK + 72
+CACHE_LINE = 64
 
 
 def emit(update_map: Any, program: Program, dtype: str) -> str:
@@ -76,23 +78,37 @@ def _comment(text: str) -> str:
 
 @dataclass(frozen=True)
 class Machine:
-    """A compiled module; the engine that holds the code lives as long as this object."""
+    """A compiled module; the engine that holds the code lives as long as this object.
+
+    Parameters
+    ----------
+    engine : object
+        From `llvm_host.compiled`.
+    bytes : int
+        Of scratch memory for a chunk of lanes.
+    arrays : int
+        How many arrays a run takes.
+    """
 
     engine: Any
     bytes: int
-    count: int
-    entry: Any = field(init=False)
+    arrays: int
 
-    def __post_init__(self) -> None:
-        kinds = [ctypes.c_int64] * 3 + [ctypes.c_void_p] * (self.count + 1)
-        made = ctypes.CFUNCTYPE(None, *kinds)(self.engine.get_function_address("run"))
-        object.__setattr__(self, "entry", made)
+    @cached_property
+    def _entry(self) -> Any:
+        kinds = [ctypes.c_int64] * 3 + [ctypes.c_void_p] * (self.arrays + 1)
+        return ctypes.CFUNCTYPE(None, *kinds)(self.engine.get_function_address("run"))
 
-    def run(self, low: int, high: int, steps: int, *arrays: Any) -> None:
-        """Run lanes low to high; holds no lock."""
-        memory = np.empty(self.bytes + 64, np.uint8)
-        start = memory.ctypes.data
-        self.entry(low, high, steps, *(a.ctypes.data for a in arrays), start + (-start) % 64)
+    def run(self, count: int, steps: int, arrays: tuple[Any, ...], threads: int | None) -> None:
+        """Run all lanes in chunks, on several threads; compiled code holds no lock."""
+        entry, addresses = self._entry, [a.ctypes.data for a in arrays]
+
+        def portion(low: int, high: int) -> None:
+            memory = np.empty(self.bytes + CACHE_LINE, np.uint8)
+            start = memory.ctypes.data
+            entry(low, high, steps, *addresses, start + (-start) % CACHE_LINE)
+
+        in_threads(portion, count, threads, False)
 
 
 @dataclass(frozen=True)
@@ -114,19 +130,21 @@ class LlvmExecutor:
         """Return the final states, and (loss, peak_loss, peak_step, status, status_step)."""
         if steps == 0:
             return self.arrays.run(lanes, steps, threads)
-        states, verdicts = LoopExecutor(self.machine, self.dtype).run(lanes, steps, threads)
+        verdicts = verdict_buffers(lanes.count, self.dtype)
+        arrays = (*lanes.states, *lanes.parameters, *verdicts)
+        self.machine.run(lanes.count, steps, arrays, threads)
         left = verdicts[3] == llvm_run.LEFT
         if left.any():
             some = Lanes(
                 (int(left.sum()),),
-                tuple(a[left] for a in states),
+                tuple(a[left] for a in lanes.states),
                 tuple(a[left] for a in lanes.parameters),
                 (),
             )
-            others = self.arrays.run(some, steps, threads)
-            for mine, theirs in zip((*states, *verdicts), (*others[0], *others[1]), strict=True):
+            states, others = self.arrays.run(some, steps, threads)
+            for mine, theirs in zip((*lanes.states, *verdicts), (*states, *others), strict=True):
                 mine[left] = theirs
-        return states, verdicts
+        return lanes.states, verdicts
 
     def follow(
         self, lanes: Lanes, steps: int, every: int, rows: tuple[Any, ...], threads: int | None
@@ -148,6 +166,3 @@ def load_for(
     machine = Machine(compiled(source, host), layout.bytes, len(llvm_run.pointers(layout)))
     arrays = ArrayExecutor.load(emit_array(update_map, program, dtype), dtype)
     return LlvmExecutor(machine, arrays, dtype)
-
-
-__all__ = ["LlvmExecutor", "emit", "emit_for", "load", "load_for", "verdict_buffers"]

@@ -100,6 +100,7 @@ class Writer:
     lines: list[str] = field(default_factory=list)
     known: dict[str, str] = field(default_factory=dict)
     declared: set[str] = field(default_factory=set)
+    depths: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._fresh = count()
@@ -121,6 +122,7 @@ class Writer:
     def assign(self, assignments: Iterable[tuple[str, Node]]) -> None:
         """Compute named intermediates."""
         for name, node in assignments:
+            self.depths[name] = self._depth(node)
             self.known[name] = self.value(node)
 
     def value(self, node: Node) -> str:
@@ -203,7 +205,8 @@ class Writer:
         return self.binary("fmul", *self._factors(node))
 
     def _sum(self, node: Node) -> str:
-        signed = [sign_split(t) for t in node.args]
+        # What is known early is added early: the chain from one step to the next stays short.
+        signed = sorted((sign_split(t) for t in node.args), key=lambda s: self._depth(s[1]))
         plain = [i for i, (_, t) in enumerate(signed) if t.op != "mul"]
         first = next((i for i in plain if not signed[i][0]), plain[0] if plain else 0)
         negative, term = signed.pop(first)
@@ -213,6 +216,12 @@ class Writer:
         for negative, term in signed:
             total = self._added(total, negative, term)
         return total
+
+    def _depth(self, node: Node) -> int:
+        """Return how many operations lie one after another below an expression."""
+        if node.op == "symbol":
+            return self.depths.get(str(node.value), 0)
+        return 1 + max((self._depth(a) for a in node.args), default=-1)
 
     def _added(self, total: str, negative: bool, term: Node) -> str:
         if term.op != "mul" or term.key in self.known or not self.types.fuses:
