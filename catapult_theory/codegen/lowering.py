@@ -38,7 +38,7 @@ _OWN = {
     "mode", "careful", "again", "kept", "reach", "left_rows", "right_rows", "probe_rows",
     "product_rows", "basis", "rank", "scale", "target", "rest", "sweep", "dot", "fused", "splat",
     "padded", "turned", "diagonal", "platform", "binding", "ir", "types", "cgutils", "intrinsic",
-    "left", "right", "sound", "seen", "live", "before", "after", "begin", "finish", "inner", "total",
+    "left", "right", "sound", "live", "low", "moving", "l", "before", "after", "begin", "finish", "inner", "total",
     "across", "unsound", "along", "tiled", "block", "group", "advance", "begin_group", "run_groups",
     "BYTES", "TILE", "WIDE", "TALL", "X86",
 }

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from catapult_theory.codegen import ir, numba_rows
+from catapult_theory.codegen import ir, numba_groups, numba_rows
 from catapult_theory.codegen import numba_fused_parts as parts
 from catapult_theory.codegen import numba_rows_parts as rows_parts
 from catapult_theory.codegen.bodies import names, packed, size_lines
@@ -117,6 +117,11 @@ class Fused:
         """For each state matrix whether its rows and columns are in the turned basis."""
         return self.reduced.turned if self.reduced else {}
 
+    @property
+    def given(self) -> list[str]:
+        """The names of what ``diagonal`` gives."""
+        return ["basis", "rank", "scale", "target", "rest"] if self.reduced else []
+
 
 def fused(update_map: Any, program: Program) -> Fused | None:
     """Return how a map runs in one pass a step, or None where it does not.
@@ -191,12 +196,8 @@ def functions(fused_map: Fused, dtype: str) -> list[str]:
     if fused_map.rows:
         texts += [rows_parts.ROWS, rows_parts.ALONG, rows_parts.TILED]
         texts += [*numba_rows.texts(fused_map.rows, dtype), *numba_rows.intrinsics(fused_map.rows)]
-    return [*texts, _run(fused_map, writer)]
-
-
-def reduced_inputs(fused_map: Fused) -> list[str]:
-    """Return the names of what ``diagonal`` gives."""
-    return ["basis", "rank", "scale", "target", "rest"] if fused_map.reduced else []
+    texts.append(_run(fused_map, writer))
+    return [*texts, *numba_groups.functions(fused_map)]
 
 
 def _run(fused_map: Fused, writer: _Text) -> str:
@@ -220,7 +221,7 @@ def _run(fused_map: Fused, writer: _Text) -> str:
             [
                 *(f"{x}_lanes" for x in (*state, *parameters)),
                 *names(program.data),
-                *reduced_inputs(fused_map),
+                *fused_map.given,
             ]
         ),
         "BUFFERS": indented(buffers, 1),
@@ -237,7 +238,7 @@ def _run(fused_map: Fused, writer: _Text) -> str:
         "LARGE": large,
         "RANK": "rank" if fused_map.reduced else str(found.large.shape[0]),
         "ENDS": f"{found.probe.value}, {found.product}" if flat else "probe_rows, product_rows",
-        "UNSEEN": "seen != 0.0" if flat else f"not all_finite({found.product})",
+        "UNSEEN": ("sound != 0.0 and " if flat else "") + f"not all_finite({found.product})",
         "COUNTS": f"reach, {_total([f.rows for f in found.factors])}, {found.probe.shape[0]}",
         "OVERFLOWED": "sound != 0.0" if flat else f"not ({' and '.join(sound)})",
         "FACTORS": "" if flat else indented(_factor_rows(found, writer), 5),
@@ -366,4 +367,4 @@ def _factor_rows(found: Deferral, writer: _Text) -> list[str]:
     return lines
 
 
-__all__ = ["Fused", "functions", "fused", "reduced_inputs"]
+__all__ = ["Fused", "functions", "fused"]

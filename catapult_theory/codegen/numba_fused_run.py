@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from catapult_theory.codegen.arguments import Lanes
-from catapult_theory.codegen.execution import LoopExecutor, single_threaded_blas
+from catapult_theory.codegen.execution import (
+    LoopExecutor,
+    in_threads,
+    single_threaded_blas,
+    verdict_buffers,
+)
+
+# Lanes that ``run_groups`` works on side by side.
+GROUP = 8
 
 
 @dataclass(frozen=True)
@@ -29,10 +37,18 @@ class DiagonalExecutor:
         self, lanes: Lanes, steps: int, threads: int | None
     ) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
         """Return the final states, and (loss, peak_loss, peak_step, status, status_step)."""
+        verdicts = verdict_buffers(lanes.count, self.dtype)
+        together = GROUP if hasattr(self.loops, "run_groups") else 1
+        loop = self.loops.run_groups if together > 1 else self.loops.run
         with single_threaded_blas():
-            reduced = self.loops.diagonal(*lanes.data)
-        more = replace(lanes, data=(*lanes.data, *reduced))
-        return LoopExecutor(self.loops, self.dtype).run(more, steps, threads)
+            data = (*lanes.data, *self.loops.diagonal(*lanes.data))
+            inputs = (steps, *lanes.states, *lanes.parameters, *data, *verdicts)
+
+            def portion(low: int, high: int) -> None:
+                loop(low, high, *inputs)
+
+            in_threads(portion, -(-lanes.count // together), threads, matrices=True)
+        return lanes.states, verdicts
 
     def follow(
         self, lanes: Lanes, steps: int, every: int, rows: tuple[Any, ...], threads: int | None

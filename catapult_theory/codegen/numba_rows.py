@@ -80,7 +80,7 @@ class Rows:
     def results(self) -> list[str]:
         """The numbers that ``after`` gives."""
         judged = ["now" if name == "loss" else name for name in judged_names(self.program)]
-        return [*judged, *(next_name(x) for x in self.new_numbers), "sound", "seen"]
+        return [*judged, *(next_name(x) for x in self.new_numbers), "sound"]
 
     def is_row(self, name: str) -> bool:
         """Whether a name stands for a row."""
@@ -107,7 +107,7 @@ def rows(program: Program, found: Deferral) -> Rows | None:
     >>> from catapult_theory.codegen.matrix_deferral import deferral
     >>> program = congruence(loop_program(ct.derive(ct.models.linear(inputs=4)))).program
     >>> rows(program, deferral(program, ["G"])).results
-    ['now', 'grad_norm2', 'S_next', 'sound', 'seen']
+    ['now', 'grad_norm2', 'S_next', 'sound']
     """
     length = found.large.shape[0]
     if not isinstance(length, int) or not 1 < length <= LONGEST:
@@ -211,16 +211,28 @@ def texts(found: Rows, dtype: str) -> list[str]:
     left = ", ".join(write(f.left, how) for f in found.deferral.factors)
     right = ", ".join(write(f.right, how) for f in found.deferral.factors)
     fresh = [next_name(x) for x in (*found.new_rows, *found.new_numbers)]
+    product = found.deferral.product
     second += [
         f"left, right = [{left}], [{right}]",
-        f"sound, seen = unsound({', '.join(fresh)}), unsound({found.deferral.product})",
+        f"sound = unsound({', '.join(fresh if _carried(found) else [*fresh, product])})",
     ]
     new = ", ".join(f"[{next_name(x)}]" for x in found.new_rows)
     head = f"after({', '.join(found.after_inputs)})"
     doc = "Verdicts, the small blocks of the new state, and the sides of the products that the\n"
-    doc += "    large matrix grows by; sound and seen are 0 where all is finite."
+    doc += "    large matrix grows by; sound is 0 where all is finite."
     result = f"({new}, left, right, {', '.join(found.results)})"
     return [before, function(head, doc, second, result)]
+
+
+def _carried(found: Rows) -> bool:
+    """Whether the product is a summand of the new state, which then is as sound as it."""
+
+    def adds(node: Node) -> bool:
+        if node.op in ("add", "mul"):
+            return any(adds(a) for a in node.args if a.shape)
+        return node.value == found.deferral.product
+
+    return any(adds(node) for name, node in found.outputs if node.shape == (1, found.length))
 
 
 def intrinsics(found: Rows) -> list[str]:

@@ -126,9 +126,10 @@ def inner(x, y):
 
 
 def unsound(*parts):
-    """Return 0 where every entry is finite, NaN elsewhere."""
-    zeros = [total(x * 0.0) if isinstance(x, Row) else x * 0.0 for x in parts]
-    return sum(zeros[1:], zeros[0])'''
+    """Return 0 where every entry of rows and numbers is finite, NaN elsewhere."""
+    rows = [x * 0.0 for x in parts if isinstance(x, Row)]
+    numbers = [x * 0.0 for x in parts if not isinstance(x, Row)]
+    return sum(numbers, total(sum(rows[1:], rows[0])))'''
 
 ALONG = '''def along(arithmetic, inputs, length):
     """Return the code of an intrinsic: arithmetic on rows of one lane.
@@ -178,11 +179,21 @@ def tiled(rows):
 GROUP = '''class Group:
     """Eight lanes side by side: each name has its places in a block of rows of eight."""
 
-    def __init__(self, context, builder, kind, block):
-        self.builder = builder
+    def __init__(self, context, builder, kind, block, moving=()):
+        self.builder, self.registers = builder, {}
         self.base = context.make_array(kind)(context, builder, block).data
         self.real = context.get_value_type(kind.dtype)
         self.vector = ir.VectorType(self.real, 8)
+        for name in moving:
+            first, count = PLACES[name]
+            for k in range(first, first + count):
+                code = self.at(k).code
+                self.registers[k] = cgutils.alloca_once_value(builder, code)
+
+    def close(self):
+        """Store what was held in registers."""
+        for k, register in self.registers.items():
+            self.builder.store(self.builder.load(register), self.place(k), align=32)
 
     def place(self, k):
         """Return the address of a row of the block."""
@@ -190,8 +201,9 @@ GROUP = '''class Group:
         return self.builder.bitcast(self.builder.gep(self.base, [index]), self.vector.as_pointer())
 
     def at(self, k):
-        """Return a row of the block."""
-        return Value(self.builder, self.builder.load(self.place(k), align=32))
+        """Return a row of the block, from its register if it has one."""
+        place = self.registers.get(k)
+        return Value(self.builder, self.builder.load(place or self.place(k), align=32))
 
     def get(self, name):
         """Return a row or a number by name."""
@@ -202,18 +214,16 @@ GROUP = '''class Group:
     def put(self, name, value):
         """Store a row or a number by name."""
         values = value.entries if isinstance(value, Row) else [value]
-        for k, x in enumerate(values):
-            self.builder.store(x.like(self.vector), self.place(PLACES[name][0] + k), align=32)
+        for k, x in enumerate(values, PLACES[name][0]):
+            place = self.registers.get(k)
+            self.builder.store(x.like(self.vector), place or self.place(k), align=32)
 
     def number(self, x):
         """Return a number for each lane."""
         return ir.Constant(self.vector, [x] * 8)
 
     def where(self, mask, value, other):
-        """Return one of two values or rows, lane by lane."""
-        if isinstance(value, Row):
-            pairs = zip(value.entries, other.entries)
-            return Row([self.where(mask, x, y) for x, y in pairs], along=False)
+        """Return one of two values, lane by lane."""
         codes = (x.code if isinstance(x, Value) else self.number(x) for x in (value, other))
         return Value(self.builder, self.builder.select(mask, *codes))
 
@@ -258,7 +268,8 @@ def advance(typing, block, steps, t):
     """Take steps from t until a lane is over or steps are done; return the step reached."""
 
     def emit(context, builder, signature, arguments):
-        group = Group(context, builder, signature.args[0], arguments[0])
+        moving = [*NEW_ROWS, *NEW_NUMBERS, *BEGUN, PRODUCT, "peak", "when", "largest"]
+        group = Group(context, builder, signature.args[0], arguments[0], moving)
         steps, start = arguments[1:]
         flag, many = ir.VectorType(ir.IntType(1), 8), steps.type
         counter = cgutils.alloca_once_value(builder, start)
@@ -291,7 +302,7 @@ def advance(typing, block, steps, t):
                 also = builder.fcmp_ordered("<=", norm.code, limit)
                 converging = builder.or_(converging, also)
         alive = builder.fcmp_ordered("!=", group.get("live").code, zero)
-        lost = builder.fcmp_unordered("!=", (found["sound"] + found["seen"]).code, zero)
+        lost = builder.fcmp_unordered("!=", found["sound"].code, zero)
         over = builder.or_(builder.or_(diverging, converging), lost)
         over = builder.bitcast(builder.and_(over, alive), ir.IntType(8))
         some = builder.icmp_unsigned("!=", over, ir.Constant(ir.IntType(8), 0))
@@ -299,11 +310,9 @@ def advance(typing, block, steps, t):
         builder.cbranch(builder.or_(some, ended), out, go)
         builder.position_at_end(go)
         for name, value in zip(NEW_ROWS, new):
-            group.put(name, group.where(alive, value, group.get(name)))
+            group.put(name, value)
         for name in NEW_NUMBERS:
-            group.put(name, group.where(alive, found[name + "_next"], group.get(name)))
-        nothing = Row([0.0] * len(left[0].entries), along=False)
-        right = [group.where(alive, row, nothing) for row in right]
+            group.put(name, found[name + "_next"])
         group.begin()
         group.sweep(left, right)
         builder.store(builder.add(t, ir.Constant(many, 1)), counter)
@@ -312,8 +321,9 @@ def advance(typing, block, steps, t):
         flags = {"diverging": diverging, "converging": converging}
         for name, mask in flags.items():
             group.put(name, group.where(mask, 1.0, 0.0))
-        for name in ("now", "sound", "seen"):
+        for name in ("now", "sound"):
             group.put(name, found[name])
+        group.close()
         return t
 
     return types.intp(block, types.intp, types.intp), emit'''
