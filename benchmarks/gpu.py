@@ -23,9 +23,9 @@ from benchmarks.rivals import jax_lanes, ours
 from benchmarks.uv_lanes import FLOPS, UvLanes, lasting
 
 COUNT, STEPS, SMALL = 2**22, 1000, (512, 40)
-UNROLLS = (1, 8, 40)
+UNROLLS, FEW = (1, 8, 40), (1, 8)
 FUSED, MOVED = "limit: as many flops, fused", "limit: all arrays moved at each step"
-CHAIN = 1500
+CHAIN, SHORT = 1500, 50  # multiply-adds of a pass
 TOLERANCE = {
     "float64": {"f": 1e-9, "lam": 1e-9, "peak": 1e-9, "peak_step": 0.0},
     # Just above eta lambda = 2 single precision hardly resolves the growth: any step will do.
@@ -92,13 +92,14 @@ def first_gpu() -> Any:
 def answers(setting: Setting, device: Any) -> Iterator[Answer]:
     """Yield the answers in double and in single precision."""
     count, steps = SMALL if setting.small else (COUNT, STEPS)
+    unrolls = FEW if setting.small else UNROLLS
     for dtype, tolerance in TOLERANCE.items():
         problem = OnDevice(lasting(count, steps), dtype, device)
         entries = [
-            *(Entry(f"ours: jax, {u} steps a pass", partial(_ours, u)) for u in UNROLLS),
-            *(Entry(f"JAX, scaled, {u} steps a pass", partial(_scaled, u)) for u in UNROLLS),
+            *(Entry(f"ours: jax, {u} steps a pass", partial(_ours, u)) for u in unrolls),
+            *(Entry(f"JAX, scaled, {u} steps a pass", partial(_scaled, u)) for u in unrolls),
             Entry("JAX, Pallas, time loop in registers", _pallas),
-            Entry(FUSED, _fused, limit=True),
+            Entry(FUSED, partial(_fused, SHORT if setting.small else CHAIN), limit=True),
             Entry(MOVED, _moved, _one_step, "one step"),
         ]
         yield contest(
@@ -106,10 +107,10 @@ def answers(setting: Setting, device: Any) -> Iterator[Answer]:
             "a lane-step",
             entries,
             problem,
-            replace(problem, lanes=lasting(512, 40, seed=1)),
+            replace(problem, lanes=lasting(*SMALL, seed=1)),
             setting,
             tolerance=tolerance,
-            ours=tuple(f"ours: jax, {u} steps a pass" for u in UNROLLS),
+            ours=tuple(f"ours: jax, {u} steps a pass" for u in unrolls),
             flops=float(FLOPS),
             bytes=ARRAYS * problem.itemsize,
         )
@@ -239,16 +240,16 @@ def _pallas(problem: OnDevice) -> Work:
     return _worked(jax.jit(run), problem)
 
 
-def _fused(problem: OnDevice) -> Work:
+def _fused(length: int, problem: OnDevice) -> Work:
     """As many flops as the lanes need: chains of multiply-adds that stay in registers."""
     import jax
     import jax.numpy as jnp
 
-    rounds = max(1, round(problem.lanes.steps * FLOPS / 2 / CHAIN))
+    rounds = max(1, round(problem.lanes.steps * FLOPS / 2 / length))
 
     def chain(_: Any, carry: Any) -> Any:
         x, m, c = carry
-        for _ in range(CHAIN):
+        for _ in range(length):
             x = x * m + c
         return x, m, c
 

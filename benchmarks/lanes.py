@@ -15,7 +15,7 @@ from benchmarks.measuring import Answer, Entry, Setting, Target, Work, contest, 
 from benchmarks.rivals import c_lanes, jax_lanes, numpy_lanes, ours
 from benchmarks.uv_lanes import BYTES_PER_LANE, FLOPS, UvLanes, halving, lasting, natural
 
-COUNT, STEPS, SMALL = 10**6, 1000, (300, 40)
+COUNT, STEPS, SMALL = 10**6, 1000, (500, 40)
 TOLERANCE = {"f": 1e-9, "lam": 1e-9, "peak": 1e-9, "peak_step": 0.0}
 LIMIT = "limit: as many flops, fused"
 ALL_LAST, REFILL = ", lanes that all last", "C, AVX-512 intrinsics, refill"
@@ -86,7 +86,7 @@ def _lasting(problem: UvLanes, setting: Setting) -> Answer:
         Target("1.9 x on two cores", "ours", "ours, 2 threads", 1.9),
     )
     title = _title("(a) all last to the end", problem)
-    check = lasting(500, 40, seed=1)
+    check = lasting(*SMALL, seed=1)
     work = {"flops": float(FLOPS), "bytes": BYTES_PER_LANE / problem.steps}
     return contest(
         title, "a lane-step", entries, problem, check, setting, targets=targets, **work, **_about()
@@ -109,7 +109,7 @@ def _mixed(what: str, problem: UvLanes, check: UvLanes, setting: Setting, **more
 
 def _natural(problem: UvLanes, setting: Setting) -> Answer:
     """Numbers are compared below eta lambda = 3: above, chaos makes any rounding large."""
-    check = natural(400, 40, seed=1, high=3.0)
+    check = natural(*SMALL, seed=1, high=3.0)
     what = "(b) a natural mix, eta lambda in [1, 4.3]"
     return _mixed(what, problem, check, setting)
 
@@ -125,7 +125,7 @@ def _halving(problem: UvLanes, setting: Setting) -> Answer:
         Target("2 x further than by hand without refill", c_lanes.BY_HAND[widest()], "ours", 2),
     )
     what = "(c) a mix, half of it finished by step 250"
-    check = halving(400, 40, seed=1)
+    check = halving(*SMALL, seed=1)
     return _mixed(what, problem, check, setting, targets=targets, also=also)
 
 

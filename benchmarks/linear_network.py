@@ -9,7 +9,7 @@ from typing import Any
 import catapult_theory as ct
 from benchmarks.measuring import Answer, Entry, Setting, Work, contest
 
-STEPS, LANES, WIDTH = 100, 4, 4096.0
+STEPS, LANES, SMALL, WIDTH = 100, 4, (1, 2), 4096.0
 CASES = (
     ("k = 1, squared", 1, "squared", "parity"),
     ("k = 10, squared", 10, "squared", "classes"),
@@ -32,10 +32,10 @@ class Ensemble:
 
 def answers(setting: Setting) -> Iterator[Answer]:
     """Yield the answer."""
-    problem = Ensemble(1, 3) if setting.small else Ensemble(LANES, STEPS)
+    problem = Ensemble(*(SMALL if setting.small else (LANES, STEPS)))
     entries = [Entry(f"ours: numba, {name}", _kernel(*case)) for name, *case in CASES]
     title = f"two-layer linear network, 256 digits: {problem.lanes} lanes x {problem.steps} steps"
-    yield contest(title, "a lane-step", entries, problem, Ensemble(1, 2), setting, tolerance={})
+    yield contest(title, "a lane-step", entries, problem, Ensemble(*SMALL), setting, tolerance={})
 
 
 def _kernel(outputs: int, loss: str, protocol: str) -> Callable[[Ensemble], Work]:

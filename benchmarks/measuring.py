@@ -232,7 +232,7 @@ def contest(
     entries : sequence of Entry
         The first that takes part and returns numbers is the reference for the others.
     problem, check : Problem
-        What is timed, and what the numbers are compared on.
+        What is timed, and what the numbers are compared on; only the latter in a small setting.
     setting : Setting
     tolerance : mapping of str to float
         By name of a number.
@@ -244,11 +244,13 @@ def contest(
     Answer
     """
     made, missing, broken, numbers = {}, {}, {}, {}
+    problem = check if setting.small else problem
     for entry in entries:
         try:
-            numbers[entry.name] = entry.make(check)()
+            work = entry.make(check)
+            numbers[entry.name] = work()
             part = entry.cut(problem)
-            made[entry.name] = (entry, entry.make(part), part.units)
+            made[entry.name] = (entry, work if part is check else entry.make(part), part.units)
         except (Skipped, ImportError) as reason:
             missing[entry.name] = str(reason)
         except Exception as fault:  # named and counted; the other contestants go on

@@ -48,7 +48,7 @@ def answers(setting: Setting) -> Iterator[Answer]:
         "a step",
         entries,
         single(steps),
-        single(200),
+        single(SMALL),
         setting,
         tolerance={"f": 1e-9, "lam": 1e-9, "peak": 1e-9, "peak_step": 0.0},
         ours=ours.NAMES,

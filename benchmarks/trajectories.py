@@ -8,7 +8,7 @@ from benchmarks.measuring import Answer, Entry, Setting, Target, contest
 from benchmarks.rivals import c_lanes, jax_lanes, numpy_lanes, ours
 from benchmarks.uv_lanes import FLOPS, lasting
 
-COUNT, STEPS, SMALL = 10_000, 1000, (200, 40)
+COUNT, STEPS, SMALL = 10_000, 1000, (100, 40)
 LIMIT, NUMPY = "limit: the same bytes, stored", "NumPy, row by row, new arrays"
 REUSED = "NumPy, row by row, arrays used again"
 VMAPPED, BEST = "JAX, vmap of scan", "JAX, one scan over all lanes"
@@ -40,7 +40,7 @@ def answers(setting: Setting) -> Iterator[Answer]:
         "a lane-step",
         entries,
         problem,
-        lasting(100, 40, seed=1),
+        lasting(*SMALL, seed=1),
         setting,
         tolerance={"f": 1e-9, "lam": 1e-9},
         ours=ours.NAMES,

@@ -37,10 +37,14 @@ ROUNDS = 1
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory):
-    """Everything that a small run of the command writes, and the status it ends with."""
+    """Everything that a small run of the command writes, and the status it ends with.
+
+    Kernels of matrix models take Numba a minute to compile: their question is in the full tier.
+    """
     folder = tmp_path_factory.mktemp("benchmarks")
+    names = [name for name in command.QUESTIONS if name != "linear_network"]
     arguments = ["--small", "--rounds", str(ROUNDS), "--json", str(folder / "all.json")]
-    code = command.main([*arguments, "--figure", str(folder / "roofline.png")])
+    code = command.main([*names, *arguments, "--figure", str(folder / "roofline.png")])
     figures = json.loads((folder / "all.json").read_text())
     return {**figures, "code": code, "figure": folder / "roofline.png"}
 
@@ -80,7 +84,7 @@ class TestEveryQuestion:
                 assert contestant["units"] > 0, (title, name)
             assert all(result["missing"].values()), title
         titles = " ".join(found["results"])
-        assert all(f"A(i) 300 uv lanes x 40 steps, {x}" in titles for x in ("peak",))
+        assert "A(i) 500 uv lanes x 40 steps" in titles
         assert all(x in titles for x in ("(a)", "(b)", "(c)", "A(ii)", "A(iii)", "C the network"))
 
     def test_every_target_has_its_ratio_and_verdict_unless_a_side_is_missing(self, found):
@@ -105,6 +109,14 @@ class TestEveryQuestion:
         name = "NumPy, naive"
         cost = found["results"][title]["contestants"][name]["cost"]
         assert rates[name] == pytest.approx(6e-9 / cost)
+
+
+@pytest.mark.full
+def test_the_linear_network_is_timed_for_each_number_of_outputs(tmp_path):
+    out = tmp_path / "linear.json"
+    assert command.main(["linear_network", "--small", "--rounds", "1", "--json", str(out)]) == 0
+    (result,) = json.loads(out.read_text())["results"].values()
+    assert len(result["contestants"]) == 3
 
 
 class TestAContest:
