@@ -20,7 +20,6 @@ from catapult_theory.codegen.status import LIMITS
 _ALARM = {"float64": 1e190, "float32": 1e30}
 # More are no faster: the processor does not see far enough ahead to overlap them.
 MOST_VECTORS = 4
-JUDGED_VECTORS = 4
 
 
 @dataclass(frozen=True)
@@ -33,11 +32,14 @@ class Layout:
     types : Types
     capacity : int
         Lanes in a row.
+    registers : int
+        Vector registers of the machine.
     """
 
     form: RunForm
     types: Types
     capacity: int
+    registers: int
 
     @property
     def states(self) -> list[str]:
@@ -65,18 +67,24 @@ class Layout:
         """The rows of numbers that a stretch changes."""
         return [*self.states, "peak", "largest"]
 
-    def vectors(self, registers: int) -> int:
-        """Return how many vectors fit in the registers with what a step needs of each."""
+    @property
+    def vectors(self) -> int:
+        """How many vectors fit in the registers with what a step needs of each."""
         trees = [*(a.value for a in self.form.per_step), *(n for _, n in self.form.step.outputs)]
         if uses_library(trees):
             return 1
-        each = len(self.states) + 1 + len(self.in_loop) + 1
-        return max(1, min(MOST_VECTORS, (registers - 2) // each))
+        each = len(self.states) + 1 + self.watches + len(self.in_loop) + 1
+        return max(1, min(MOST_VECTORS, (self.registers - 2) // each))
+
+    @property
+    def watches(self) -> bool:
+        """Whether the least squared gradient of a stretch is carried along."""
+        return self.form.watched and self.form.step.output("grad_norm2") is not None
 
     @property
     def queue(self) -> int:
         """How many lanes are judged at once."""
-        return JUDGED_VECTORS * self.types.lanes
+        return self.vectors * self.types.lanes
 
     @property
     def row_bytes(self) -> int:
@@ -190,15 +198,15 @@ class Function:
         size = self.output("size") or self.output("loss")
         return self.writer.compare("ole", str(size), limit)
 
-    def small(self, largest: str) -> str | None:
-        """Return the mask of lanes whose gradient has all but vanished."""
+    def small(self, largest: str, least: str | None = None) -> str | None:
+        """Return the mask of lanes whose gradient has, or had at its least, all but vanished."""
         limits = LIMITS[self.types.dtype]
         norm = self.output("grad_norm2")
         if norm is None:
             return None
         w = self.writer
         bound = w.binary("fmul", self.types.splat(limits.tolerance), largest)
-        small = w.compare("ole", norm, bound)
+        small = w.compare("ole", least or norm, bound)
         rounding = self.output("rounding")
         if rounding is None:
             return small
@@ -261,6 +269,8 @@ def group(layout: Layout, vectors: int, full: bool) -> tuple[str, set[str]]:
     f.put("br label %loop")
     f.label("loop")
     carried = [*layout.states, "peak", *(["when", "largest"] if full else [])]
+    if layout.watches:
+        carried.append("least")
     f.put("%t = phi i64 [ 0, %0 ], [ %t1, %loop ]")
     if full:
         f.put(f"%now = phi {t.vector} [ {t.splat(0.0)}, %0 ], [ %later, %loop ]")
@@ -289,7 +299,8 @@ def _loaded(f: Function, base: str, offset: str) -> dict[str, str]:
     """Return what a vector of lanes begins a stretch with."""
     rows = {s: f.load(base, i, offset) for i, s in enumerate(f.layout.moving)}
     constants = {c: f.load("%con", i, offset) for i, c in enumerate(f.layout.constants)}
-    return {**rows, **constants, "when": f.types.splat(0.0)}
+    infinite = f.types.splat(float("inf"))
+    return {**rows, **constants, "when": f.types.splat(0.0), "least": infinite}
 
 
 def _advanced(f: Function, values: dict[str, str], full: bool) -> dict[str, str]:
@@ -306,6 +317,10 @@ def _peaked(f: Function, values: dict[str, str], full: bool, now: str) -> dict[s
     loss = str(f.output("loss"))
     record = f.writer.compare("ogt", loss, values["peak"])
     found = {"peak": f.writer.select(record, loss, values["peak"])}
+    if f.layout.watches:
+        norm = str(f.output("grad_norm2"))
+        less = f.writer.compare("olt", norm, values["least"])
+        found["least"] = f.writer.select(less, norm, values["least"])
     if full:
         found["when"] = f.writer.select(record, now, values["when"])
         found["largest"] = f.larger(values["largest"], f.output("grad_norm2"), record)
@@ -347,7 +362,7 @@ def _flags(f: Function, values: dict[str, str]) -> str:
     fine = w.both("and", f.sound(state), f.within())
     alarm = w.compare("ole", values["peak"], t.splat(_ALARM[t.dtype]))
     bad = _not(f, w.both("and", fine, alarm))
-    small = f.small(values["largest"])
+    small = f.small(values["largest"], values["least"] if f.layout.watches else None)
     return bad if small is None else w.both("or", bad, small)
 
 

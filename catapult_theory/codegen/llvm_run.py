@@ -230,14 +230,12 @@ def pointers(layout: Layout) -> list[str]:
     return [*(f"%lanes_{x}" for x in inputs), *(f"%out_{x}" for x in seen)]
 
 
-def scheduler(layout: Layout, vectors: int, flush: str) -> tuple[str, set[str]]:
+def scheduler(layout: Layout, flush: str) -> tuple[str, set[str]]:
     """Return the functions ``run`` and ``settle``.
 
     Parameters
     ----------
     layout : Layout
-    vectors : int
-        Vectors of a group.
     flush : str
         "x86" or "neon": how denormal numbers are flushed to zero.
 
@@ -270,9 +268,9 @@ def scheduler(layout: Layout, vectors: int, flush: str) -> tuple[str, set[str]]:
         "LANES_1": t.lanes - 1,
         "QUEUE": layout.queue,
         "STRETCH": _stretch(),
-        "K": vectors,
-        "FAST": group_name(vectors, False),
-        "FULL": group_name(vectors, True),
+        "K": layout.vectors,
+        "FAST": group_name(layout.vectors, False),
+        "FULL": group_name(layout.vectors, True),
         "ONE": group_name(1, True),
         "CAPACITY": layout.capacity,
     }

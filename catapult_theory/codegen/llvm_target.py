@@ -55,12 +55,12 @@ def emit(update_map: Any, program: Program, dtype: str) -> str:
 def emit_for(update_map: Any, dtype: str, host: Host) -> str:
     """Return the LLVM IR of the run, for some machine."""
     layout = layout_for(run_form(update_map), dtype, host)
-    count = layout.vectors(host.registers)
+    count = layout.vectors
     kinds = {(count, False), (count, True), (1, True)}
     parts = [group(layout, k, full) for k, full in sorted(kinds)]
     parts += [judged(layout), llvm_run.enter(layout), llvm_run.leave(layout)]
     flush = "neon" if host.instructions == "neon" else "x86"
-    parts.append(llvm_run.scheduler(layout, count, flush))
+    parts.append(llvm_run.scheduler(layout, flush))
     texts = [text for text, _ in parts]
     texts += [llvm_run.copies(layout), llvm_run.record(layout)]
     declared = sorted(set().union(*(d for _, d in parts)))
@@ -69,7 +69,8 @@ def emit_for(update_map: Any, dtype: str, host: Host) -> str:
 
 def layout_for(form: RunForm, dtype: str, host: Host) -> Layout:
     """Return the layout of lanes for a form and a machine."""
-    return Layout(form, Types(dtype, host.lanes(dtype), host.fuses), CAPACITY)
+    types = Types(dtype, host.lanes(dtype), host.fuses)
+    return Layout(form, types, CAPACITY, host.registers)
 
 
 def _comment(text: str) -> str:

@@ -13,7 +13,6 @@ from typing import Any
 
 import sympy as sp
 
-from catapult_theory.codegen.ir import Node
 from catapult_theory.codegen.lowering import (
     Program,
     code_name,
@@ -47,12 +46,18 @@ class RunForm:
     leave : Program
         From the variables of the loop and the parameters to the user's state, and the unit of
         the loss.
+    watched : bool
+        Whether a gradient that has all but vanished may grow again on its way to a minimum, so
+        that it has to be looked at after every step. Gradient descent near a minimum multiplies
+        the gradient by I - eta H, symmetric and a contraction where the minimum is stable: its
+        norm falls. With momentum it oscillates.
     """
 
     step: Program
     margin: Program | None
     enter: Program
     leave: Program
+    watched: bool
 
     @property
     def hoisted(self) -> tuple[Assignment, ...]:
@@ -116,7 +121,8 @@ def _own_form(update_map: Any) -> RunForm:
     enter = expression_program(update_map, {f"{code_name(s.name)}_in": s for s in symbols})
     states = {f"{code_name(s.name)}_out": s for s in update_map.variables}
     leave = expression_program(update_map, {**states, FACTOR: sp.S.One})
-    return RunForm(step, _margin(update_map, update_map.observables), enter, leave)
+    margin = _margin(update_map, update_map.observables)
+    return RunForm(step, margin, enter, leave, _oscillates(update_map))
 
 
 def _margin(form: Any, observables: Mapping[str, Any]) -> Program | None:
@@ -148,7 +154,14 @@ def _scaled_form(update_map: Any) -> RunForm | None:
         _margin(form, observables),
         expression_program(update_map, enter),
         expression_program(back, {**leave, FACTOR: factor}),
+        _oscillates(update_map),
     )
+
+
+def _oscillates(update_map: Any) -> bool:
+    """Whether the optimizer is more than gradient descent on the loss."""
+    frame = update_map.frame
+    return frame.trained < len(frame.names) or update_map.decay != 0
 
 
 def _judged(observables: Mapping[str, Any]) -> dict[str, Any]:
@@ -191,26 +204,3 @@ def _scaled_observables(
     if not number.is_positive:
         return kept, factor
     return {**kept, "loss": bare}, factor * number
-
-
-def used_symbols(nodes: Any) -> set[str]:
-    """Return the names of all symbols in some expressions.
-
-    Parameters
-    ----------
-    nodes : iterable of Node
-
-    Returns
-    -------
-    set of str
-    """
-    from catapult_theory.codegen.ir import symbols_in
-
-    found: set[str] = set()
-    for node in nodes:
-        found |= symbols_in(_as_node(node))
-    return found
-
-
-def _as_node(node: Any) -> Node:
-    return node.value if isinstance(node, Assignment) else node
