@@ -23,10 +23,10 @@ DTYPE = "{DTYPE}"
 # CPU of two cores, in nanoseconds a step of a lane of the model uv. 10^6 lanes: all at once 22,
 # unrolled 17; blocks of 1024 13, unrolled 9.8; of 4096 10 and 10. 10^5 lanes: all at once 5.0,
 # unrolled 3.5 on both cores; blocks of 1024 5.8, unrolled 5.1 on one. Unrolled 8 or 16 times:
-# nothing gained, up to five times as long to compile.
-BLOCK, UNROLL = 1024, 4"""
+# nothing gained, up to five times as long to compile; nor for matrices, unrolled at all.
+BLOCK, UNROLL = 1024, {UNROLL}"""
 
-# The absolute value has no derivative at 0, where these functions have one.
+# These functions have a slope at 0, whatever that of the absolute value is taken to be there.
 _SOFTPLUS = f"""@jax.custom_jvp
 {array_loops.SOFTPLUS}
 
@@ -207,9 +207,9 @@ _MARGIN = """    converged = lax.cond(
     )"""
 
 
-def imports(dtype: str) -> str:
+def imports(program: Program, dtype: str) -> str:
     """Return the imports and the constants that the loops are tuned by."""
-    return filled(_IMPORTS, {"DTYPE": dtype})
+    return filled(_IMPORTS, {"DTYPE": dtype, "UNROLL": "1" if program.is_matrix else "4"})
 
 
 def loops(program: Program, dtype: str, margin: bool) -> str:

@@ -54,7 +54,7 @@ def emit(update_map: Any, program: Program, dtype: str) -> str:
     if uses([body], "softplus") and array_target.HELPERS["sigmoid"] not in body:
         body = f"{jax_loops.HELPERS['sigmoid']}\n\n\n{body}"
     loops = jax_loops.loops(program, dtype, margin)
-    whole = "\n\n\n".join([jax_loops.imports(dtype), body, loops])
+    whole = "\n\n\n".join([jax_loops.imports(program, dtype), body, loops])
     return header(update_map, "jax") + "\n" + folded(_LOOKUP.sub("", whole)) + "\n"
 
 
