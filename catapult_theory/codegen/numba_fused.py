@@ -239,7 +239,7 @@ def _run(fused_map: Fused, writer: _Text) -> str:
         "RANK": "rank" if fused_map.reduced else str(found.large.shape[0]),
         "ENDS": f"{found.probe.value}, {found.product}" if flat else "probe_rows, product_rows",
         "UNSEEN": ("sound != 0.0 and " if flat else "") + f"not all_finite({found.product})",
-        "COUNTS": f"reach, {_total([f.rows for f in found.factors])}, {found.probe.shape[0]}",
+        "COUNTS": f"reach, {_ranks(fused_map)}, {found.probe.shape[0]}",
         "OVERFLOWED": "sound != 0.0" if flat else f"not ({' and '.join(sound)})",
         "FACTORS": "" if flat else indented(_factor_rows(found, writer), 5),
         "SWAP": indented(swap, 5),
@@ -265,12 +265,19 @@ def _total(sizes: Sequence[ir.Size]) -> str:
     return " + ".join([*(s for s in sizes if isinstance(s, str)), *([str(fixed)] * bool(fixed))])
 
 
+def _ranks(fused_map: Fused) -> str:
+    """Return the number of products that the large matrix grows by in a step."""
+    if fused_map.rows:
+        return str(numba_rows.ranks(fused_map.rows))
+    return _total([f.rows for f in fused_map.deferral.factors])
+
+
 def _buffers(fused_map: Fused, writer: _Text) -> list[str]:
     found, program, flat = fused_map.deferral, fused_map.program, fused_map.rows
     large = found.large
     like = f"{large.code}_lanes"
     side, height = large.shape[0], found.probe.shape[0]
-    total = _total([f.rows for f in found.factors])
+    total = _ranks(fused_map)
     tiles = {large.code: side, "kept": side, "left_rows": total, "right_rows": total}
     if flat:
         names_ = [*flat.begun, found.product, *flat.new_rows, *map(next_name, flat.new_rows)]

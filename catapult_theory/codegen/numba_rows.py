@@ -6,8 +6,9 @@ ordinary functions; called while an intrinsic is built, they emit straight-line 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
+from fractions import Fraction
 
 from catapult_theory.codegen import ir
 from catapult_theory.codegen.bodies import function
@@ -16,7 +17,6 @@ from catapult_theory.codegen.lowering import Input, Program, judged_names, next_
 from catapult_theory.codegen.matrix_deferral import Deferral
 from catapult_theory.codegen.numba_spelling import literal
 from catapult_theory.codegen.passes import STEP
-from catapult_theory.codegen.sharing import Assignment
 from catapult_theory.codegen.spelling import Spelling, write
 
 # Straight-line code for longer rows grows faster than it runs.
@@ -188,6 +188,132 @@ def _line(name: str, node: Node, how: Spelling) -> str:
     return f"{name} = inner({pair[0]}, {pair[1]})" if pair else f"{name} = {write(node, how)}"
 
 
+class Combinations:
+    """Rows as combinations of few rows, with the coefficients of each row gathered.
+
+    W - eta (S Z + V) + c W Z^T Z becomes W + (c W Z^T - eta S) Z - eta V: arithmetic on numbers
+    in place of arithmetic on rows.
+    """
+
+    def __init__(self) -> None:
+        self.known: dict[str, dict[str, Node]] = {}
+
+    def of(self, node: Node) -> dict[str, Node] | None:
+        """Return the coefficients of an expression by row, or None where it is not linear."""
+        if node.op == "symbol":
+            name = str(node.value)
+            return self.known.get(name, {name: ir.ONE})
+        if node.op == "add":
+            found: dict[str, Node] = {}
+            for part in map(self.of, node.args):
+                if part is None:
+                    return None
+                for name, coefficient in part.items():
+                    found[name] = ir.add(found.get(name, ir.ZERO), coefficient)
+            return found
+        rows = [a for a in node.args if a.shape and a.shape != (1, 1)]
+        if len(rows) != 1 or (rows[0] == node.args[-1] != node.args[0] and node.op == "div"):
+            return None
+        numbers = [_number(a) for a in node.args if a != rows[0]]
+        inside = self.of(rows[0])
+        if inside is None or node.op not in ("mul", "div", "outer"):
+            return None
+        if node.op == "div":
+            return {name: Node("div", (c, *numbers)) for name, c in inside.items()}
+        return {name: ir.mul(c, *numbers) for name, c in inside.items()}
+
+    def gathered(self, node: Node) -> Node:
+        """Return an expression with its coefficients gathered, where it is a combination."""
+        found = self.of(node) if node.shape not in ((), (1, 1)) else None
+        if found is None:
+            return node
+        return ir.add(*(_multiple(c, ir.symbol(name, node.shape)) for name, c in found.items()))
+
+    def text(self, node: Node, how: Spelling) -> str:
+        """Return the text of a row."""
+        return write(self.gathered(node), how)
+
+    def lines(self, name: str, node: Node, how: Spelling) -> list[str]:
+        """Return the lines of an assignment; a multiple of one row needs none."""
+        pair = _inner(node)
+        if pair is not None:
+            return [self._product(name, pair, how)]
+        found = self.of(node) if node.shape not in ((), (1, 1)) else None
+        if found is not None and len(found) == 1:
+            self.known[name] = found
+            return []
+        return self.outcome(name, node, how)
+
+    def outcome(self, name: str, node: Node, how: Spelling) -> list[str]:
+        """Return the line of something that is read from outside."""
+        return [_line(name, self.gathered(node), how)]
+
+    def sides(self, found: Deferral, how: Spelling) -> tuple[list[str], list[str], list[str]]:
+        """Return lines, left sides and right sides of the products that are summed.
+
+        A symmetric sum of C_pq p^T q over rows p, q is one of p^T a + a^T p, where
+        a = C_pp p / 2 + the C_pq q of all q that come later.
+        """
+        left = [self.text(f.left, how) for f in found.factors]
+        right = [self.text(f.right, how) for f in found.factors]
+        form = self._form(found)
+        if form is None or any(form.get((q, p)) != c for (p, q), c in form.items()):
+            return [], left, right
+        names = list(dict.fromkeys(p for p, _ in form))
+        lines, pairs = [], []
+        for i, p in enumerate(names):
+            later = {q: form[p, q] for q in names[i + 1 :] if (p, q) in form}
+            if (p, p) in form:
+                later[p] = ir.mul(ir.number(Fraction(1, 2)), form[p, p])
+            if later:
+                pairs.append((p, f"a{i}"))
+                terms = (_multiple(c, ir.symbol(q, found.probe.shape)) for q, c in later.items())
+                lines.append(f"a{i} = {write(ir.add(*terms), how)}")
+        flat = [x for pair in pairs for x in pair]
+        return lines, flat, [x for p, a in pairs for x in (a, p)]
+
+    def _form(self, found: Deferral) -> dict[tuple[str, str], Node] | None:
+        """Return the coefficients C_pq of the products p^T q."""
+        form: dict[tuple[str, str], Node] = {}
+        for factor in found.factors:
+            left, right = self.of(factor.left), self.of(factor.right)
+            if left is None or right is None:
+                return None
+            for p, a in left.items():
+                for q, b in right.items():
+                    form[p, q] = ir.add(form.get((p, q), ir.ZERO), ir.mul(a, b))
+        return {pair: c for pair, c in form.items() if c != ir.ZERO}
+
+    def _product(self, name: str, pair: tuple[str, str], how: Spelling) -> str:
+        """Return an inner product with the factors of its rows in front."""
+        sides, front = [], []
+        for side in pair:
+            ((row, coefficient),) = self.known.get(side, {side: ir.ONE}).items()
+            sides.append(row)
+            front.append(coefficient)
+        scale = ir.mul(*front)
+        text = f"inner({sides[0]}, {sides[1]})"
+        return f"{name} = {text if scale == ir.ONE else f'{text} * ({write(scale, how)})'}"
+
+
+def _multiple(coefficient: Node, row: Node) -> Node:
+    """Return a number times a row, with the number worked out first and its sign in front."""
+    negative, size = ir.sign_split(coefficient)
+    term = row if size == ir.ONE else Node("mul", (size, row), None, row.shape)
+    return Node("mul", (ir.MINUS, term), None, row.shape) if negative else term
+
+
+def _number(node: Node) -> Node:
+    """Return an expression of numbers, with 1 x 1 matrices as the numbers they are."""
+
+    def rule(x: Node) -> Node:
+        if x.shape and x.is_leaf:
+            return ir.symbol(str(x.args[0].value if x.op == "transpose" else x.value))
+        return Node(x.op, x.args, x.value)
+
+    return ir.rewrite(node, rule)
+
+
 def texts(found: Rows, dtype: str) -> list[str]:
     """Return the functions ``before`` and ``after``.
 
@@ -201,19 +327,20 @@ def texts(found: Rows, dtype: str) -> list[str]:
     list of str
     """
     how = _spelling(dtype)
-    first = _body(found.deferral.before, (), how)
+    first = [_line(a.name, a.value, how) for a in found.deferral.before]
     begun = ", ".join(f"[{name}]" for name in found.begun)
     head = f"before({', '.join(found.before_inputs)})"
     doc = "What the product with the large matrix is taken of."
     before = function(head, doc, first, f"({begun},)")
     named = [("now" if name == "loss" else name, node) for name, node in found.outputs]
-    second = _body(found.deferral.after, named, how)
-    left = ", ".join(write(f.left, how) for f in found.deferral.factors)
-    right = ", ".join(write(f.right, how) for f in found.deferral.factors)
+    combined, second = _combined(found, how)
+    second += [line for name, node in named for line in combined.outcome(name, node, how)]
+    more, left, right = combined.sides(found.deferral, how)
+    second += more
     fresh = [next_name(x) for x in (*found.new_rows, *found.new_numbers)]
     product = found.deferral.product
     second += [
-        f"left, right = [{left}], [{right}]",
+        f"left, right = [{', '.join(left)}], [{', '.join(right)}]",
         f"sound = unsound({', '.join(fresh if _carried(found) else [*fresh, product])})",
     ]
     new = ", ".join(f"[{next_name(x)}]" for x in found.new_rows)
@@ -222,6 +349,19 @@ def texts(found: Rows, dtype: str) -> list[str]:
     doc += "    large matrix grows by; sound is 0 where all is finite."
     result = f"({new}, left, right, {', '.join(found.results)})"
     return [before, function(head, doc, second, result)]
+
+
+def _combined(found: Rows, how: Spelling) -> tuple[Combinations, list[str]]:
+    """Return the combinations that ``after`` deals in, and its lines up to the outputs."""
+    combined = Combinations()
+    after = found.deferral.after
+    return combined, [line for a in after for line in combined.lines(a.name, a.value, how)]
+
+
+def ranks(found: Rows) -> int:
+    """Return the number of products that the large matrix grows by."""
+    how = _spelling("float64")
+    return len(_combined(found, how)[0].sides(found.deferral, how)[1])
 
 
 def _carried(found: Rows) -> bool:
@@ -272,10 +412,3 @@ def called(found: Rows) -> tuple[str, str]:
     fresh = [next_name(x) for x in found.new_numbers]
     results = [f"{name}[0, 0]" if name in fresh else name for name in found.results]
     return f"begin({begin})", f"{', '.join(results)} = finish({finish})"
-
-
-def _body(
-    assignments: Sequence[Assignment], outputs: Sequence[tuple[str, Node]], how: Spelling
-) -> list[str]:
-    lines = [_line(a.name, a.value, how) for a in assignments]
-    return lines + [_line(name, node, how) for name, node in outputs]

@@ -127,8 +127,8 @@ def inner(x, y):
 
 def unsound(*parts):
     """Return 0 where every entry of rows and numbers is finite, NaN elsewhere."""
-    rows = [x * 0.0 for x in parts if isinstance(x, Row)]
-    numbers = [x * 0.0 for x in parts if not isinstance(x, Row)]
+    rows = [x - x for x in parts if isinstance(x, Row)]
+    numbers = [x - x for x in parts if not isinstance(x, Row)]
     return sum(numbers, total(sum(rows[1:], rows[0])))'''
 
 ALONG = '''def along(arithmetic, inputs, length):
@@ -230,7 +230,7 @@ GROUP = '''class Group:
     def sweep(self, left, right):
         """Renew the large matrix, of which half is stored, and multiply it by the probe."""
         probe = self.get(PROBE).entries
-        sums = [x * 0.0 for x in probe]
+        sums = [Value(self.builder, self.number(0.0)) for _ in probe]
         first, k = PLACES[LARGE][0], 0
         for i in range(len(probe)):
             for j in range(i + 1):
@@ -268,7 +268,7 @@ def advance(typing, block, steps, t):
     """Take steps from t until a lane is over or steps are done; return the step reached."""
 
     def emit(context, builder, signature, arguments):
-        moving = [*NEW_ROWS, *NEW_NUMBERS, *BEGUN, PRODUCT, "peak", "when", "largest"]
+        moving = ["peak", "when", "largest"]
         group = Group(context, builder, signature.args[0], arguments[0], moving)
         steps, start = arguments[1:]
         flag, many = ir.VectorType(ir.IntType(1), 8), steps.type
