@@ -92,7 +92,8 @@ def chosen(name: str, update_map: Any) -> Backend:
         If it is not installed.
     """
     if name == "auto":
-        return BACKENDS["numba" if BACKENDS["numba"].installed else "array"]
+        preferred = ("numba",) if update_map.is_matrix else ("llvm", "numba")
+        return next((BACKENDS[b] for b in preferred if BACKENDS[b].installed), BACKENDS["array"])
     if name not in BACKENDS:
         raise unknown_name("backend", name, (*BACKENDS, "auto"))
     backend = BACKENDS[name]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import namedtuple
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any
 
@@ -13,7 +13,9 @@ import numpy as np
 from catapult_theory.codegen.arguments import Lanes, checked_steps, lanes_of
 from catapult_theory.codegen.array_namespace import foreign_among, foreign_arguments
 from catapult_theory.codegen.array_target import ACTION, PREFIX, ArrayExecutor
+from catapult_theory.codegen.array_target import emit as emit_array
 from catapult_theory.codegen.backends import BACKENDS, Executor, ForeignExecutor, chosen
+from catapult_theory.codegen.buffers import flat_rows, result_buffers, store
 from catapult_theory.codegen.eigen import top_eigenvalue
 from catapult_theory.codegen.execution import LANES_PER_CHUNK
 from catapult_theory.codegen.lowering import Program, loop_program
@@ -228,7 +230,7 @@ class Kernel:
         every: int = 1,
         out: Mapping[str, Any] | None = None,
         data: Any = None,
-        observables: Iterable[str] = (),
+        observables: Iterable[Any] = (),
         threads: int | None = None,
         **parameters: Any,
     ) -> dict[str, Any]:
@@ -241,8 +243,9 @@ class Kernel:
         every : int
         out : mapping of str to array, optional
             Buffers to be filled, in the shape of the result.
-        observables : iterable of str
-            Names of observables to add.
+        observables : iterable of str or sympy.Expr
+            What to add: names of observables, or expressions in state and parameters (scalar
+            maps), which are shown under their text.
 
         Returns
         -------
@@ -263,10 +266,7 @@ class Kernel:
         ((3,), 0.5)
         """
         count, stride = checked_steps(steps), checked_steps(every, "every", 1)
-        shown = [name for name in observables if name not in self._names]
-        for name in shown:
-            if name not in self.update_map.observables:
-                raise unknown_name("observable", name, self.update_map.observables)
+        shown = self._shown(observables)
         if module := self._abroad(state, parameters, data):
             if out is not None or shown:
                 raise InputError("out= and observables= take NumPy arrays: convert the arguments")
@@ -275,27 +275,74 @@ class Kernel:
             return dict(zip(self._names, kept, strict=True))
         lanes = lanes_of(self.update_map, state, parameters, data, self.dtype)
         rows = count // stride + 1
-        buffers = _buffers(self._names, shown, lanes, rows, out, self.dtype)
+        shapes = {
+            name: (rows, *lanes.shape, *a.shape[1:])
+            for name, a in zip(self._names, lanes.states, strict=True)
+        }
+        shapes |= dict.fromkeys(shown, (rows, *lanes.shape))
+        buffers = result_buffers(shapes, out, self.dtype)
         kept = tuple(
-            _flat(buffers[name], a) for name, a in zip(self._names, lanes.states, strict=True)
+            flat_rows(buffers[name], a.shape, self.dtype)
+            for name, a in zip(self._names, lanes.states, strict=True)
         )
-        self._executor.follow(lanes, count, stride, kept, threads)
-        for name, values in zip(self._names, kept, strict=True):
-            _store(buffers[name], values)
-        for name in shown:
-            _store(buffers[name], self._observed(name, lanes, kept))
+        seen = {
+            name: flat_rows(buffers[name], (lanes.count,), self.dtype)
+            for name, e in shown.items()
+            if not isinstance(e, TopEigenvalue)
+        }
+        asked = {name: (shown[name], rows) for name, rows in seen.items()}
+        self._follow(lanes, (count, stride), kept, asked, threads)
+        for name, values in (*zip(self._names, kept, strict=True), *seen.items()):
+            store(buffers[name], values)
+        for name in shown.keys() - seen.keys():
+            store(buffers[name], self._eigenvalues(lanes, kept))
         return buffers
 
-    def _observed(self, name: str, lanes: Lanes, kept: tuple[Any, ...]) -> Any:
-        """Return an observable at the kept steps, of shape (rows, lanes)."""
-        if isinstance(self.update_map.observables[name], TopEigenvalue):
-            return self._eigenvalues(lanes, kept)
-        function = getattr(self._arrays, f"{PREFIX}{name}")
-        values = np.empty((kept[0].shape[0], lanes.count), self.dtype)
-        with np.errstate(all="ignore"):
-            for row, state in zip(values, zip(*kept, strict=True), strict=True):
-                row[...] = function(*state, *lanes.parameters, *lanes.data)
-        return values
+    def _shown(self, observables: Iterable[Any]) -> dict[str, Any]:
+        """Return names and expressions of what a trajectory shows beside the state."""
+        known = self.update_map.observables
+        symbols = {*self.update_map.variables, *self.update_map.constants}
+        shown: dict[str, Any] = {}
+        for item in observables:
+            if not isinstance(item, str):
+                if self.update_map.is_matrix or not getattr(item, "free_symbols", {0}) <= symbols:
+                    names = ", ".join(sorted(s.name for s in symbols))
+                    raise InputError(f"the observable {item} must be an expression in {names}")
+                shown[str(item)] = item
+            elif item not in self._names:
+                if item not in known:
+                    raise unknown_name("observable", item, known)
+                shown[item] = known[item]
+        return shown
+
+    def _follow(
+        self,
+        lanes: Lanes,
+        times: tuple[int, int],
+        kept: tuple[Any, ...],
+        seen: Mapping[str, tuple[Any, Any]],
+        threads: int | None,
+    ) -> None:
+        """Fill the rows of states, and those of observables: inside the loop where it can."""
+        executor = self._executor
+        if hasattr(executor, "observe"):
+            executor.observe(lanes, *times, kept, seen, threads)
+            return
+        executor.follow(lanes, *times, kept, threads)
+        if not seen:
+            return
+        names, module = list(seen), self._arrays
+        if not seen.keys() <= self.update_map.observables.keys():
+            names = [f"shown{i}" for i in range(len(seen))]
+            asked = dict(zip(names, (expression for expression, _ in seen.values()), strict=True))
+            wider = replace(self.update_map, observables={**self.update_map.observables, **asked})
+            source = emit_array(wider, self._program, self.dtype)
+            module = ArrayExecutor.load(source, self.dtype).module
+        for name, (_, values) in zip(names, seen.values(), strict=True):
+            function = getattr(module, f"{PREFIX}{name}")
+            with np.errstate(all="ignore"):
+                for row, state in zip(values, zip(*kept, strict=True), strict=True):
+                    row[...] = function(*state, *lanes.parameters, *lanes.data)
 
     def _eigenvalues(self, lanes: Lanes, kept: tuple[Any, ...]) -> Any:
         shape = lanes.data[1].shape
@@ -306,47 +353,6 @@ class Kernel:
             if all(np.isfinite(a).all() for a in own[: len(kept)]):
                 values[t, i] = top_eigenvalue(partial(action, *own), shape)
         return values
-
-
-def _buffers(
-    names: list[str],
-    shown: list[str],
-    lanes: Lanes,
-    rows: int,
-    out: Mapping[str, Any] | None,
-    dtype: str,
-) -> dict[str, Any]:
-    """Return the arrays of a trajectory, checked where the caller gives them."""
-    shapes = {
-        name: (rows, *lanes.shape, *a.shape[1:])
-        for name, a in zip(names, lanes.states, strict=True)
-    }
-    shapes |= dict.fromkeys(shown, (rows, *lanes.shape))
-    if out is None:
-        return {name: np.empty(shape, dtype) for name, shape in shapes.items()}
-    for name, shape in shapes.items():
-        buffer = out.get(name)
-        if not isinstance(buffer, np.ndarray) or buffer.shape != shape:
-            raise InputError(f"out[{name!r}] must be an array of shape {shape}")
-        if not buffer.flags.writeable:
-            raise InputError(f"out[{name!r}] is read-only: give an array that can be written")
-        if buffer.dtype.kind != "f":
-            raise InputError(f"out[{name!r}] holds {buffer.dtype}: give one of {dtype}")
-    return {name: out[name] for name in shapes}
-
-
-def _flat(buffer: Any, like: Any) -> Any:
-    """Return a buffer with flat lanes: a view where its layout allows, else a new array."""
-    shape = (buffer.shape[0], *like.shape)
-    if buffer.flags.c_contiguous and buffer.dtype == like.dtype:
-        return buffer.reshape(shape)
-    return np.empty(shape, like.dtype)
-
-
-def _store(buffer: Any, values: Any) -> None:
-    """Copy values into a buffer, unless they are a view of it."""
-    if not np.shares_memory(buffer, values):
-        buffer[...] = values.reshape(buffer.shape)
 
 
 def compile(update_map: Any, backend: str = "auto", dtype: str = "float64") -> Kernel:

@@ -361,7 +361,7 @@ def _flags(f: Function, values: dict[str, str]) -> str:
     state = {s: values[s] for s in f.layout.states}
     fine = w.both("and", f.sound(state), f.within())
     alarm = w.compare("ole", values["peak"], t.splat(_ALARM[t.dtype]))
-    bad = _not(f, w.both("and", fine, alarm))
+    bad = negated(f, w.both("and", fine, alarm))
     small = f.small(values["largest"], values["least"] if f.layout.watches else None)
     return bad if small is None else w.both("or", bad, small)
 
@@ -397,11 +397,11 @@ def judged(layout: Layout) -> tuple[str, set[str]]:
     f.put("br label %loop")
     f.label("loop")
     place = len(f.lines)
-    ends, back = _judged_steps(f, entry)
+    ends, back = judged_steps(f, entry, f.emit("add i64 %start, %t"), "loop")
     f.put("%t1 = add i64 %t, 1")
     f.put("%more = icmp sle i64 %t1, %steps")
     open_ = [f.emit(f"icmp eq {kind} {end['verdict']}, zeroinitializer") for end in ends]
-    f.put(f"%go = and i1 %more, {f.any(_joined(f, open_))}")
+    f.put(f"%go = and i1 %more, {f.any(joined(f, open_))}")
     f.put("br i1 %go, label %loop, label %done")
     phis = [f"  %t = phi i64 [ 1, %0 ], [ %t1, %{back} ]"]
     for k, (first, start, end) in enumerate(zip(entry, starts, ends, strict=True)):
@@ -421,14 +421,32 @@ def judged(layout: Layout) -> tuple[str, set[str]]:
     return "\n".join([head, *f.lines, "}"]), f.writer.declared
 
 
-def _judged_steps(f: Function, entry: list[dict[str, str]]) -> tuple[list[dict[str, str]], str]:
-    """Return what the vectors carry after a judged step, and the block in which it ends."""
-    time = f.spread(f.emit("add i64 %start, %t"), "i64")
+def judged_steps(
+    f: Function, entry: list[dict[str, str]], time: str, block: str
+) -> tuple[list[dict[str, str]], str]:
+    """Return what the vectors carry after a judged step, and the block in which it ends.
+
+    Parameters
+    ----------
+    f : Function
+        In the block of that name.
+    entry : list of dict
+        The constants of each vector; what it carries is named ``%name.k``.
+    time : str
+        The number of the step.
+    block : str
+
+    Returns
+    -------
+    ends : list of dict
+    block : str
+    """
+    time = f.spread(time, "i64")
     ends = []
     for k, first in enumerate(entry):
         carried = (*f.layout.moving, "when", "verdict", "decided")
         ends.append(_judged_step(f, {**first, **{s: f"%{s}.{k}" for s in carried}}, time))
-    back = _weighed(f, ends)
+    back = _weighed(f, ends, block)
     kind = f"<{f.types.lanes} x i64>"
     for k, end in enumerate(ends):
         verdict = f"%verdict.{k}"
@@ -455,7 +473,7 @@ def _judged_step(f: Function, values: dict[str, str], time: str) -> dict[str, st
     loss = str(f.output("loss"))
     record = w.both("and", moves, w.compare("ogt", loss, values["peak"]))
     largest = f.larger(values["largest"], f.output("grad_norm2"), record)
-    over = w.both("and", moves, _not(f, f.within()))
+    over = w.both("and", moves, negated(f, f.within()))
     small = f.small(largest)
     found = {
         **values,
@@ -463,31 +481,31 @@ def _judged_step(f: Function, values: dict[str, str], time: str) -> dict[str, st
         "peak": w.select(record, loss, values["peak"]),
         "largest": largest,
         "when": f.choose_integers(record, time, values["when"]),
-        "diverged": w.both("or", over, w.both("and", alive, _not(f, sound))),
+        "diverged": w.both("or", over, w.both("and", alive, negated(f, sound))),
     }
     return found if small is None else {**found, "small": w.both("and", moves, small)}
 
 
-def _weighed(f: Function, ends: list[dict[str, str]]) -> str:
+def _weighed(f: Function, ends: list[dict[str, str]], block: str) -> str:
     """Keep of the lanes with a small gradient those at a stable state.
 
     They are few, so that the margin is computed in a branch; its last block is returned.
     """
     masks = [end["small"] for end in ends if "small" in end]
     if f.layout.form.margin is None or not masks:
-        return "loop"
-    f.put(f"br i1 {f.any(_joined(f, masks))}, label %weigh, label %weighed")
+        return block
+    f.put(f"br i1 {f.any(joined(f, masks))}, label %weigh, label %weighed")
     f.label("weigh")
     stable = [f.writer.both("and", end["small"], str(f.stable(end))) for end in ends]
     f.put("br label %weighed")
     f.label("weighed")
     for end, mask in zip(ends, stable, strict=True):
         kind = f.types.mask
-        end["small"] = f.emit(f"phi {kind} [ {mask}, %weigh ], [ {end['small']}, %loop ]")
+        end["small"] = f.emit(f"phi {kind} [ {mask}, %weigh ], [ {end['small']}, %{block} ]")
     return "weighed"
 
 
-def _joined(f: Function, masks: list[str]) -> str:
+def joined(f: Function, masks: list[str]) -> str:
     """Return the mask of what is set in any of several masks."""
     first, *rest = masks
     for other in rest:
@@ -495,6 +513,7 @@ def _joined(f: Function, masks: list[str]) -> str:
     return first
 
 
-def _not(f: Function, mask: str) -> str:
+def negated(f: Function, mask: str) -> str:
+    """Return the mask of what is not set."""
     ones = f"<{', '.join(['i1 true'] * f.types.lanes)}>"
     return f.emit(f"xor {f.types.mask} {mask}, {ones}")

@@ -7,8 +7,10 @@ so that groups stay full. Lanes out of range for the scaled form are left to the
 
 from __future__ import annotations
 
+from importlib.resources import files
+
 from catapult_theory.codegen.llvm_group import Function, Layout, group_name
-from catapult_theory.codegen.llvm_values import Types
+from catapult_theory.codegen.llvm_lanes import LaneLoop
 from catapult_theory.codegen.scaled_form import FACTOR
 
 # Steps between two looks, by the step: (up to this step, so many). A look costs about as much
@@ -20,179 +22,6 @@ _RANGE = {"float64": (1e-280, 1e190), "float32": (1e-30, 1e30)}
 # A constant or unit beyond this, or below its inverse, is out of range.
 _UNIT = {"float64": 1e140, "float32": 1e15}
 LEFT = -1
-
-SCHEDULER = """
-define void @run(i64 %low, i64 %high, i64 %steps, {POINTERS}, ptr %scratch) {
-  {FLUSH_ON}
-  %old0 = getelementptr i8, ptr %scratch, i64 0
-  %new0 = getelementptr i8, ptr %scratch, i64 {MOVING}
-  %con = getelementptr i8, ptr %scratch, i64 {CON}
-  %w0 = getelementptr i8, ptr %scratch, i64 {W0}
-  %w1 = getelementptr i8, ptr %scratch, i64 {W1}
-  %idx = getelementptr i8, ptr %scratch, i64 {IDX}
-  %flags = getelementptr i8, ptr %scratch, i64 {FLAGS}
-  %rows = alloca [{ROWS} x {REAL}], i64 {QUEUE}, align 64
-  %qcon = alloca [{CONSTANTS} x {REAL}], i64 {QUEUE}, align 64
-  %qw = alloca [{QUEUE} x i64], align 64
-  %qidx = alloca [{QUEUE} x i64], align 64
-  %verdict = alloca [{QUEUE} x i64], align 64
-  %decided = alloca [{QUEUE} x i64], align 64
-  %entered = call i64 @enter(i64 %low, i64 %high, {ARGUMENTS}, ptr %new0, ptr %w1, ptr %con, ptr %idx)
-  br label %rounds
-rounds:
-  %t = phi i64 [ 0, %0 ], [ %t2, %endround ]
-  %active = phi i64 [ %entered, %0 ], [ %left, %endround ]
-  %old = phi ptr [ %new0, %0 ], [ %new, %endround ]
-  %oldw = phi ptr [ %w1, %0 ], [ %neww, %endround ]
-  %new = phi ptr [ %old0, %0 ], [ %old, %endround ]
-  %neww = phi ptr [ %w0, %0 ], [ %oldw, %endround ]
-  %some = icmp sgt i64 %active, 0
-  %time = icmp slt i64 %t, %steps
-  %go = and i1 %some, %time
-  br i1 %go, label %begin, label %finish
-begin:
-  %rest = sub i64 %steps, %t
-{STRETCH}
-  %short = icmp slt i64 %rest, %look
-  %L = select i1 %short, i64 %rest, i64 %look
-  %t2 = add i64 %t, %L
-  %up = add i64 %active, {LANES_1}
-  %vecs = udiv i64 %up, {LANES}
-  br label %wide
-wide:
-  %v = phi i64 [ 0, %begin ], [ %vk, %widedone ]
-  %hot = phi i1 [ true, %begin ], [ %hot1, %widedone ]
-  %vk = add i64 %v, {K}
-  %fits = icmp sle i64 %vk, %vecs
-  %off = mul i64 %v, {LANES}
-  br i1 %fits, label %choose, label %narrow
-choose:
-  br i1 %hot, label %full, label %fast
-fast:
-  %new1 = call i1 @{FAST}(ptr %old, ptr %oldw, ptr %new, ptr %neww, ptr %con, ptr %flags, i64 %off, i64 %L, i64 %t)
-  br i1 %new1, label %full, label %widedone
-full:
-  %new2 = call i1 @{FULL}(ptr %old, ptr %oldw, ptr %new, ptr %neww, ptr %con, ptr %flags, i64 %off, i64 %L, i64 %t)
-  br label %widedone
-widedone:
-  %hot1 = phi i1 [ false, %fast ], [ %new2, %full ]
-  br label %wide
-narrow:
-  %v1 = phi i64 [ %v, %wide ], [ %v2, %narrowdo ]
-  %moreone = icmp slt i64 %v1, %vecs
-  br i1 %moreone, label %narrowdo, label %judge
-narrowdo:
-  %off1 = mul i64 %v1, {LANES}
-  %new3 = call i1 @{ONE}(ptr %old, ptr %oldw, ptr %new, ptr %neww, ptr %con, ptr %flags, i64 %off1, i64 %L, i64 %t)
-  %v2 = add i64 %v1, 1
-  br label %narrow
-judge:
-  %lastv = sub i64 %vecs, 1
-  %whole = mul i64 %lastv, {LANES}
-  %in_last = sub i64 %active, %whole
-  br label %vector
-vector:
-  %x = phi i64 [ %lastv, %judge ], [ %x1, %nextvector ]
-  %a = phi i64 [ %active, %judge ], [ %a3, %nextvector ]
-  %q = phi i64 [ 0, %judge ], [ %q3, %nextvector ]
-  %negative = icmp slt i64 %x, 0
-  br i1 %negative, label %flushlast, label %mask
-mask:
-  %fp = getelementptr i32, ptr %flags, i64 %x
-  %raw = load i32, ptr %fp, align 4
-  %islast = icmp eq i64 %x, %lastv
-  %many = trunc i64 %in_last to i32
-  %ones = shl i32 1, %many
-  %valid = sub i32 %ones, 1
-  %cut = select i1 %islast, i32 %valid, i32 -1
-  %bits0 = and i32 %raw, %cut
-  %base = mul i64 %x, {LANES}
-  br label %lane
-lane:
-  %bits = phi i32 [ %bits0, %mask ], [ %bits1, %nextlane ]
-  %a1 = phi i64 [ %a, %mask ], [ %a4, %nextlane ]
-  %q1 = phi i64 [ %q, %mask ], [ %q4, %nextlane ]
-  %none = icmp eq i32 %bits, 0
-  br i1 %none, label %nextvector, label %take
-take:
-  %lead = call i32 @llvm.ctlz.i32(i32 %bits, i1 true)
-  %j = sub i32 31, %lead
-  %jbit = shl i32 1, %j
-  %bits1 = xor i32 %bits, %jbit
-  %j64 = zext i32 %j to i64
-  %pos = add i64 %base, %j64
-  call void @queue(ptr %rows, ptr %qw, ptr %qcon, ptr %qidx, i64 %q1, ptr %old, ptr %oldw, ptr %con, ptr %idx, i64 %pos)
-  %a2 = sub i64 %a1, 1
-  call void @move(ptr %new, ptr %neww, ptr %con, ptr %idx, i64 %pos, i64 %a2)
-  %q2 = add i64 %q1, 1
-  %isfull = icmp eq i64 %q2, {QUEUE}
-  br i1 %isfull, label %flush, label %nextlane
-flush:
-  call void @judged(ptr %rows, ptr %qw, ptr %qcon, ptr %verdict, ptr %decided, i64 %L, i64 %t, i64 %steps)
-  %af = call i64 @settle(i64 %q2, i64 %a2, ptr %rows, ptr %qw, ptr %qcon, ptr %qidx, ptr %verdict, ptr %decided, ptr %new, ptr %neww, ptr %con, ptr %idx, {ARGUMENTS})
-  br label %nextlane
-nextlane:
-  %a4 = phi i64 [ %a2, %take ], [ %af, %flush ]
-  %q4 = phi i64 [ %q2, %take ], [ 0, %flush ]
-  br label %lane
-nextvector:
-  %a3 = phi i64 [ %a1, %lane ]
-  %q3 = phi i64 [ %q1, %lane ]
-  %x1 = sub i64 %x, 1
-  br label %vector
-flushlast:
-  %pending = icmp sgt i64 %q, 0
-  br i1 %pending, label %flushdo, label %endround
-flushdo:
-  call void @judged(ptr %rows, ptr %qw, ptr %qcon, ptr %verdict, ptr %decided, i64 %L, i64 %t, i64 %steps)
-  %ag = call i64 @settle(i64 %q, i64 %a, ptr %rows, ptr %qw, ptr %qcon, ptr %qidx, ptr %verdict, ptr %decided, ptr %new, ptr %neww, ptr %con, ptr %idx, {ARGUMENTS})
-  br label %endround
-endround:
-  %left = phi i64 [ %a, %flushlast ], [ %ag, %flushdo ]
-  br label %rounds
-finish:
-  %i = phi i64 [ 0, %rounds ], [ %i1, %finishdo ]
-  %morelanes = icmp slt i64 %i, %active
-  br i1 %morelanes, label %finishdo, label %out
-finishdo:
-  call void @record(ptr %old, ptr %oldw, ptr %idx, i64 %i, i64 {CAPACITY}, i64 0, i64 %steps, {ARGUMENTS})
-  %i1 = add i64 %i, 1
-  br label %finish
-out:
-  call void @leave(i64 %low, i64 %high, {ARGUMENTS})
-  {FLUSH_OFF}
-  ret void
-}
-
-define internal i64 @settle(i64 %count, i64 %active, ptr %rows, ptr %qw, ptr %qcon, ptr %qidx, ptr %verdict, ptr %decided, ptr %new, ptr %neww, ptr %con, ptr %idx, {POINTERS}) noinline {
-  br label %loop
-loop:
-  %s = phi i64 [ 0, %0 ], [ %s1, %next ]
-  %a = phi i64 [ %active, %0 ], [ %a2, %next ]
-  %more = icmp slt i64 %s, %count
-  br i1 %more, label %body, label %done
-body:
-  %vp = getelementptr i64, ptr %verdict, i64 %s
-  %v = load i64, ptr %vp, align 8
-  %open = icmp eq i64 %v, 0
-  br i1 %open, label %back, label %store
-store:
-  %dp = getelementptr i64, ptr %decided, i64 %s
-  %d = load i64, ptr %dp, align 8
-  call void @record(ptr %rows, ptr %qw, ptr %qidx, i64 %s, i64 {QUEUE}, i64 %v, i64 %d, {ARGUMENTS})
-  br label %next
-back:
-  call void @restore(ptr %rows, ptr %qw, ptr %qcon, ptr %qidx, i64 %s, ptr %new, ptr %neww, ptr %con, ptr %idx, i64 %a)
-  %a1 = add i64 %a, 1
-  br label %next
-next:
-  %a2 = phi i64 [ %a, %store ], [ %a1, %back ]
-  %s1 = add i64 %s, 1
-  br label %loop
-done:
-  ret i64 %a
-}
-"""
 
 FLUSH = {
     "x86": (
@@ -274,7 +103,8 @@ def scheduler(layout: Layout, flush: str) -> tuple[str, set[str]]:
         "ONE": group_name(1, True),
         "CAPACITY": layout.capacity,
     }
-    text = SCHEDULER
+    text = files("catapult_theory.codegen").joinpath("llvm_scheduler.ll").read_text()
+    text = text[text.index("define") :]
     for key, value in fields.items():
         text = text.replace("{" + key + "}", str(value))
     return text, {*declared, "declare i32 @llvm.ctlz.i32(i32, i1)"}
@@ -360,71 +190,9 @@ def record(layout: Layout) -> str:
     return "\n".join([head, *f.lines, "}"])
 
 
-class _Lanes(Function):
-    """A loop over the vectors of lanes low to high, the last one masked."""
-
-    def begin(self, head: str, carried: str = "") -> None:
-        n = self.types.lanes
-        self.head = head
-        self.put("br label %loop")
-        self.label("loop")
-        self.put("%i = phi i64 [ %low, %0 ], [ %next, %end ]")
-        if carried:
-            self.put(carried)
-        self.put("%more = icmp slt i64 %i, %high")
-        self.put("br i1 %more, label %body, label %done")
-        self.label("body")
-        left = self.spread(self.emit("sub i64 %high, %i"), "i64")
-        steps = ", ".join(f"i64 {j}" for j in range(n))
-        self.mask = self.emit(f"icmp sgt <{n} x i64> {left}, <{steps}>")
-
-    def lanes(self, array: str, kind: str = "") -> str:
-        """Return the vector of an array, ones outside the mask."""
-        place, kind, suffix = self._where(array, kind)
-        if kind.startswith("<") and "i64" in kind:
-            other = self.types.integers(1)
-        else:
-            other = self.types.splat(1.0)
-        m = self.types.mask
-        self.writer.declared.add(
-            f"declare {kind} @llvm.masked.load.{suffix}.p0(ptr, i32, {m}, {kind})"
-        )
-        return self.emit(
-            f"call {kind} @llvm.masked.load.{suffix}.p0(ptr {place}, i32 8, {m} {self.mask}, "
-            f"{kind} {other})"
-        )
-
-    def write(self, array: str, value: str, mask: str, kind: str = "") -> None:
-        """Write the vector of an array where a mask is set."""
-        place, kind, suffix = self._where(array, kind)
-        m = self.types.mask
-        self.writer.declared.add(
-            f"declare void @llvm.masked.store.{suffix}.p0({kind}, ptr, i32, {m})"
-        )
-        self.put(
-            f"call void @llvm.masked.store.{suffix}.p0({kind} {value}, ptr {place}, i32 "
-            f"{self.types.size}, {m} {mask})"
-        )
-
-    def _where(self, array: str, kind: str) -> tuple[str, str, str]:
-        t = self.types
-        element = kind or t.real
-        place = self.emit(f"getelementptr {element}, ptr {array}, i64 %i")
-        suffix = f"v{t.lanes}i64" if kind else t.suffix
-        return place, f"<{t.lanes} x {element}>", suffix
-
-    def end(self, result: str) -> tuple[str, set[str]]:
-        """Close the loop."""
-        self.put(f"%next = add i64 %i, {self.types.lanes}")
-        self.put("br label %loop")
-        self.label("done")
-        self.put(result)
-        return "\n".join([self.head, *self.lines, "}"]), self.writer.declared
-
-
 def enter(layout: Layout) -> tuple[str, set[str]]:
     """Return the function that fills the scratch memory; it returns how many lanes it took."""
-    f, form, t = _Lanes(layout), layout.form, layout.types
+    f, form, t = LaneLoop(layout), layout.form, layout.types
     arrays = ", ".join(f"ptr {p}" for p in pointers(layout))
     f.begin(
         f"define internal i64 @enter(i64 %low, i64 %high, {arrays}, ptr %new, ptr %neww, "
@@ -469,7 +237,7 @@ def _loop_inputs(layout: Layout) -> list[str]:
     return [i.code for i in (*step.state, *step.parameters)]
 
 
-def _originals(f: _Lanes, layout: Layout) -> dict[str, str]:
+def _originals(f: LaneLoop, layout: Layout) -> dict[str, str]:
     """Return the user's parameters, which the way back needs, too."""
     codes = [i.code for i in layout.form.enter.parameters]
     return {c: f.lanes(f"%lanes_{c}") for c in codes if c not in _loop_inputs(layout)}
@@ -506,7 +274,7 @@ def _in_range(
     return good
 
 
-def _squeeze(f: _Lanes, ok: str) -> None:
+def _squeeze(f: LaneLoop, ok: str) -> None:
     """Keep the lanes of the vector at %a that are in the mask, next to one another."""
     n = f.types.lanes
     f.put(f"%okbits = bitcast <{n} x i1> {ok} to i{n}")
@@ -541,7 +309,7 @@ def _squeeze(f: _Lanes, ok: str) -> None:
 
 def leave(layout: Layout) -> tuple[str, set[str]]:
     """Return the function that turns what `record` wrote into the user's units."""
-    f, form, t = _Lanes(layout), layout.form, layout.types
+    f, form, t = LaneLoop(layout), layout.form, layout.types
     arrays = ", ".join(f"ptr {p}" for p in pointers(layout))
     f.begin(f"define internal void @leave(i64 %low, i64 %high, {arrays}) noinline {{")
     w = f.writer
@@ -579,8 +347,3 @@ def leave(layout: Layout) -> tuple[str, set[str]]:
     f.put("br label %end")
     f.label("end")
     return f.end("ret void")
-
-
-def types_of(dtype: str, lanes: int, fuses: bool) -> Types:
-    """Return the vector types for a number type and a machine."""
-    return Types(dtype, lanes, fuses)

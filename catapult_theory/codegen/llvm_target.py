@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
 
-from catapult_theory.codegen import llvm_run
+from catapult_theory.codegen import llvm_run, llvm_trajectory
 from catapult_theory.codegen.arguments import Lanes
 from catapult_theory.codegen.array_target import ArrayExecutor
 from catapult_theory.codegen.array_target import emit as emit_array
@@ -19,8 +20,8 @@ from catapult_theory.codegen.header import header
 from catapult_theory.codegen.llvm_group import Layout, group, judged
 from catapult_theory.codegen.llvm_host import Host, compiled, native
 from catapult_theory.codegen.llvm_values import Types
-from catapult_theory.codegen.lowering import Program
-from catapult_theory.codegen.scaled_form import RunForm, run_form
+from catapult_theory.codegen.lowering import Program, expression_program
+from catapult_theory.codegen.scaled_form import RunForm, own_form, run_form
 
 # Rows must not all begin at the same place in the cache.
 CAPACITY = LANES_PER_CHUNK + 72
@@ -85,29 +86,32 @@ class Machine:
     ----------
     engine : object
         From `llvm_host.compiled`.
+    name : str
+        The function: numbers ``low, high, ...``, then arrays, then scratch memory.
     bytes : int
         Of scratch memory for a chunk of lanes.
-    arrays : int
-        How many arrays a run takes.
     """
 
     engine: Any
+    name: str
     bytes: int
-    arrays: int
 
     @cached_property
-    def _entry(self) -> Any:
-        kinds = [ctypes.c_int64] * 3 + [ctypes.c_void_p] * (self.arrays + 1)
-        return ctypes.CFUNCTYPE(None, *kinds)(self.engine.get_function_address("run"))
+    def _address(self) -> int:
+        return int(self.engine.get_function_address(self.name))
 
-    def run(self, count: int, steps: int, arrays: tuple[Any, ...], threads: int | None) -> None:
+    def run(
+        self, count: int, numbers: tuple[int, ...], arrays: tuple[Any, ...], threads: int | None
+    ) -> None:
         """Run all lanes in chunks, on several threads; compiled code holds no lock."""
-        entry, addresses = self._entry, [a.ctypes.data for a in arrays]
+        kinds = [ctypes.c_int64] * (2 + len(numbers)) + [ctypes.c_void_p] * (len(arrays) + 1)
+        entry = ctypes.CFUNCTYPE(None, *kinds)(self._address)
+        addresses = [a.ctypes.data for a in arrays]
 
         def portion(low: int, high: int) -> None:
             memory = np.empty(self.bytes + CACHE_LINE, np.uint8)
             start = memory.ctypes.data
-            entry(low, high, steps, *addresses, start + (-start) % CACHE_LINE)
+            entry(low, high, *numbers, *addresses, start + (-start) % CACHE_LINE)
 
         in_threads(portion, count, threads, False)
 
@@ -121,11 +125,15 @@ class LlvmExecutor:
     machine : Machine
     arrays : ArrayExecutor
     dtype : str
+    update_map : UpdateMap
+    host : Host
     """
 
     machine: Machine
     arrays: ArrayExecutor
     dtype: str
+    update_map: Any
+    host: Host
 
     def run(self, lanes: Lanes, steps: int, threads: int | None) -> tuple[Any, Any]:
         """Return the final states, and (loss, peak_loss, peak_step, status, status_step)."""
@@ -133,7 +141,7 @@ class LlvmExecutor:
             return self.arrays.run(lanes, steps, threads)
         verdicts = verdict_buffers(lanes.count, self.dtype)
         arrays = (*lanes.states, *lanes.parameters, *verdicts)
-        self.machine.run(lanes.count, steps, arrays, threads)
+        self.machine.run(lanes.count, (steps,), arrays, threads)
         left = verdicts[3] == llvm_run.LEFT
         if left.any():
             some = Lanes(
@@ -151,7 +159,24 @@ class LlvmExecutor:
         self, lanes: Lanes, steps: int, every: int, rows: tuple[Any, ...], threads: int | None
     ) -> None:
         """Fill the rows with states 0, every, 2 every, ..."""
-        self.arrays.follow(lanes, steps, every, rows, threads)
+        self.observe(lanes, steps, every, rows, {}, threads)
+
+    def observe(
+        self,
+        lanes: Lanes,
+        steps: int,
+        every: int,
+        rows: tuple[Any, ...],
+        shown: Mapping[str, tuple[Any, Any]],
+        threads: int | None,
+    ) -> None:
+        """Fill rows of states, and of expressions: (expression, rows) by name."""
+        verdicts = verdict_buffers(lanes.count, self.dtype)
+        expressions = tuple(e for e, _ in shown.values())
+        buffers = (a for _, a in shown.values())
+        arrays = (*lanes.states, *lanes.parameters, *rows, *buffers, *verdicts)
+        machine = _follower(self.update_map, self.dtype, self.host, expressions)
+        machine.run(lanes.count, (steps, every, lanes.count), arrays, threads)
 
 
 def load(source: str, update_map: Any, program: Program, dtype: str) -> LlvmExecutor:
@@ -164,6 +189,34 @@ def load_for(
 ) -> LlvmExecutor:
     """Compile the IR of a map for this machine, or for it with fewer instructions."""
     layout = layout_for(run_form(update_map), dtype, host)
-    machine = Machine(compiled(source, host), layout.bytes, len(llvm_run.pointers(layout)))
+    machine = Machine(compiled(source, host), "run", layout.bytes)
     arrays = ArrayExecutor.load(emit_array(update_map, program, dtype), dtype)
-    return LlvmExecutor(machine, arrays, dtype)
+    return LlvmExecutor(machine, arrays, dtype, update_map, host)
+
+
+def emit_trajectory(update_map: Any, dtype: str, host: Host, observed: tuple[Any, ...] = ()) -> str:
+    """Return the LLVM IR of the trajectory with some observables.
+
+    Parameters
+    ----------
+    update_map : UpdateMap
+    dtype : str
+    host : Host
+    observed : tuple of sympy.Expr
+
+    Returns
+    -------
+    str
+    """
+    layout = layout_for(own_form(update_map), dtype, host)
+    seen = {str(e): expression_program(update_map, {"seen": e}) for e in observed}
+    flush = "neon" if host.instructions == "neon" else "x86"
+    text, declared = llvm_trajectory.trajectory(layout, seen, flush)
+    tail = "\n".join(sorted(declared))
+    return f"{header(update_map, 'llvm', _comment)}\n\n{text}\n\n{tail}\n\n!0 = !{{i32 1}}\n"
+
+
+@lru_cache(maxsize=64)
+def _follower(update_map: Any, dtype: str, host: Host, observed: tuple[Any, ...]) -> Machine:
+    text = emit_trajectory(update_map, dtype, host, observed)
+    return Machine(compiled(text, host), "trajectory", 0)

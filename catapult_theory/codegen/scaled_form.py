@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import sympy as sp
@@ -22,11 +23,7 @@ from catapult_theory.codegen.lowering import (
 )
 from catapult_theory.codegen.passes import STEP
 from catapult_theory.codegen.sharing import Assignment
-from catapult_theory.symbolic.scaling import (
-    DimensionlessMap,
-    homogeneous,
-    signed_dimensionless,
-)
+from catapult_theory.symbolic.units import Scaling, scaling
 
 FACTOR = "loss_unit"
 
@@ -84,6 +81,7 @@ class _Form:
     is_matrix: bool = False
 
 
+@lru_cache(maxsize=64)
 def run_form(update_map: Any) -> RunForm:
     """Return the cheaper of the map's own form and its scaled one.
 
@@ -104,7 +102,7 @@ def run_form(update_map: Any) -> RunForm:
     >>> [i.name for i in form.step.state], [i.name for i in form.step.parameters]
     (['q', 'a'], [])
     """
-    own = _own_form(update_map)
+    own = own_form(update_map)
     scaled = _scaled_form(update_map)
     return scaled if scaled is not None and _cost(scaled) < _cost(own) else own
 
@@ -115,7 +113,8 @@ def _cost(form: RunForm) -> int:
     return int(table.rows[-1].total) + len(form.hoisted)
 
 
-def _own_form(update_map: Any) -> RunForm:
+def own_form(update_map: Any) -> RunForm:
+    """Return the form in the map's own variables."""
     step = loop_program(update_map)
     symbols = (*update_map.variables, *update_map.constants)
     enter = expression_program(update_map, {f"{code_name(s.name)}_in": s for s in symbols})
@@ -131,24 +130,23 @@ def _margin(form: Any, observables: Mapping[str, Any]) -> Program | None:
 
 
 def _scaled_form(update_map: Any) -> RunForm | None:
-    groups = signed_dimensionless(update_map)
-    names = {s.name for s in update_map.constants}
-    if groups.free or not groups.units or not {"eta", "n"} <= names:
+    groups = scaling(update_map)
+    if groups.free or not groups.units or "eta" not in {s.name for s in groups.units}:
         return None
     seen = _scaled_observables(update_map, groups)
     size = _size(update_map, groups)
-    if seen is None or size is None:
+    images = [groups.split(e) for e in update_map.updates.values()]
+    if seen is None or size is None or None in images:
         return None
     observables, factor = seen
-    form = _Form(groups.variables, groups.constants, groups.updates, observables)
+    updates = {s: e[1] for s, e in zip(groups.variables, images, strict=True) if e is not None}
+    form = _Form(groups.variables, groups.constants, updates, observables)
     outputs = {**_judged(observables), "size": size}
-    outputs |= {next_name(code_name(s.name)): e for s, e in groups.updates.items()}
+    outputs |= {next_name(code_name(s.name)): e for s, e in updates.items()}
     inputs = (*groups.variables, *groups.constants)
     enter = {f"{code_name(s.name)}_in": groups.groups[s] for s in inputs}
     back = _Form(groups.variables, (*groups.constants, *groups.units))
-    leave: dict[str, Any] = {
-        f"{code_name(s.name)}_out": groups.originals.get(s, s) for s in update_map.variables
-    }
+    leave = {f"{code_name(s.name)}_out": groups.originals[s] for s in update_map.variables}
     return RunForm(
         expression_program(form, outputs),
         _margin(form, observables),
@@ -175,26 +173,24 @@ def _judged(observables: Mapping[str, Any]) -> dict[str, Any]:
     return judged
 
 
-def _size(update_map: Any, groups: DimensionlessMap) -> Any:
+def _size(update_map: Any, groups: Scaling) -> Any:
     """Return |eta f / sqrt(n)| in the groups, or None if it is not a function of them."""
     symbols = {s.name: s for s in (*update_map.variables, *update_map.constants)}
     if "f" not in symbols:
         return None
     size = symbols["eta"] * symbols["f"] / sp.sqrt(symbols["n"])
-    found = homogeneous(update_map, groups, sp.Abs(size))
+    found = groups.split(sp.Abs(size))
     return found[1] if found is not None and found[0] == 1 else None
 
 
-def _scaled_observables(
-    update_map: Any, groups: DimensionlessMap
-) -> tuple[dict[str, Any], Any] | None:
+def _scaled_observables(update_map: Any, groups: Scaling) -> tuple[dict[str, Any], Any] | None:
     """Return loss, gradient and margin without their units, and the unit of the loss."""
     kept: dict[str, Any] = {}
     factor: Any = sp.S.One
     for name in ("loss", "grad_norm2", "stability_margin"):
         if name not in update_map.observables:
             continue
-        found = homogeneous(update_map, groups, update_map.observables[name])
+        found = groups.split(update_map.observables[name])
         if found is None or (name == "stability_margin" and found[0] != 1):
             return None
         kept[name] = found[1]

@@ -41,7 +41,7 @@ _LAST = ("n", "eta")
 
 
 @dataclass(frozen=True)
-class _Group:
+class Group:
     """A dimensionless monomial and the symbol that it replaces.
 
     Parameters
@@ -71,9 +71,9 @@ class _Group:
             return str(self.pivot.name)
         return _NAMES.get(self.expression, f"{self.pivot.name}_hat")
 
-    def raised(self, power: int) -> _Group:
+    def raised(self, power: int) -> Group:
         """Return the group to an integer power."""
-        return _Group(self.pivot, {s: power * e for s, e in self.exponents.items()})
+        return Group(self.pivot, {s: power * e for s, e in self.exponents.items()})
 
     def solved(self, value: sp.Symbol) -> sp.Expr:
         """Return the pivot where the group has this value (an even power: up to sign)."""
@@ -250,7 +250,7 @@ def dimensionless(update_map: UpdateMap) -> DimensionlessMap:
     b' = b*(a - b - 1)**2
     no parameter is left
     """
-    return _assembled(update_map, _with_integer_powers(update_map, _groups(update_map)))
+    return _assembled(update_map, _with_integer_powers(update_map, find_groups(update_map)))
 
 
 def signed_dimensionless(update_map: UpdateMap) -> DimensionlessMap:
@@ -281,7 +281,7 @@ def signed_dimensionless(update_map: UpdateMap) -> DimensionlessMap:
     q' = q*(-a + q**2 + 1)
     no parameter is left
     """
-    return _assembled(update_map, _groups(update_map))
+    return _assembled(update_map, find_groups(update_map))
 
 
 def scaling_weights(update_map: UpdateMap) -> tuple[dict[sp.Symbol, sp.Rational], ...]:
@@ -309,64 +309,12 @@ def scaling_weights(update_map: UpdateMap) -> tuple[dict[sp.Symbol, sp.Rational]
     >>> scaling_weights(derive(models.uv()))
     ({f: 1/2, lam: 0, n: 1, eta: 0}, {f: -1, lam: -1, n: 0, eta: 1})
     """
-    symbols = _symbols(update_map)
-    equations = sp.Matrix(_equations(update_map, symbols))
+    symbols = ordered_symbols(update_map)
+    equations = sp.Matrix(weight_equations(update_map, symbols))
     return tuple(dict(zip(symbols, vector, strict=True)) for vector in equations.nullspace())
 
 
-def homogeneous(
-    update_map: UpdateMap, groups: DimensionlessMap, expression: sp.Expr
-) -> tuple[sp.Expr, sp.Expr] | None:
-    """Split an expression into its unit and a function of the groups alone.
-
-    It is unit * g(groups) if every scaling symmetry multiplies it by a power of s; the unit is
-    the monomial in ``groups.units`` with the same powers, and g the expression at units 1.
-
-    Parameters
-    ----------
-    update_map : UpdateMap
-    groups : DimensionlessMap
-        The groups of this map.
-    expression : sympy.Expr
-        In the original symbols.
-
-    Returns
-    -------
-    tuple of sympy.Expr or None
-        (unit, g), or None where there is no such split.
-
-    Examples
-    --------
-    >>> from catapult_theory.symbolic import models
-    >>> from catapult_theory.symbolic.closure import derive
-    >>> uv = derive(models.uv(label=True))
-    >>> homogeneous(uv, signed_dimensionless(uv), uv.observables["loss"])
-    (n/eta**2, (-kappa + q)**2/2)
-    """
-    symbols = _symbols(update_map)
-    collector = _Weights(symbols)
-    weight = collector.weight(sp.sympify(expression))
-    rows, powers = [], []
-    for symmetry in scaling_weights(update_map):
-        vector = [symmetry[s] for s in symbols]
-        if any(_dot(e, vector) != 0 for e in collector.equations):
-            return None
-        rows.append([symmetry[u] for u in groups.units])
-        powers.append(_dot(weight, vector))
-    if len(rows) != len(groups.units):
-        return None
-    exponents = sp.Matrix(rows).LUsolve(sp.Matrix(powers)) if rows else []
-    unit = sp.Mul(*(u**e for u, e in zip(groups.units, exponents, strict=True)))
-    ones = dict.fromkeys(groups.units, sp.S.One)
-    values = {s: sp.sympify(e).subs(ones) for s, e in groups.originals.items()}
-    return unit, sp.sympify(expression).subs({**values, **ones}, simultaneous=True)
-
-
-def _dot(left: Sequence[sp.Expr], right: Sequence[sp.Expr]) -> sp.Expr:
-    return sp.Add(*(a * b for a, b in zip(left, right, strict=True)))
-
-
-def _symbols(update_map: UpdateMap) -> tuple[sp.Symbol, ...]:
+def ordered_symbols(update_map: UpdateMap) -> tuple[sp.Symbol, ...]:
     """State first, then parameters, the usual units last: pivots are taken from the left."""
     if update_map.is_matrix:
         raise InputError(
@@ -378,14 +326,15 @@ def _symbols(update_map: UpdateMap) -> tuple[sp.Symbol, ...]:
     return (*update_map.variables, *constants, *units)
 
 
-def _equations(update_map: UpdateMap, symbols: Sequence[sp.Symbol]) -> list[list[sp.Expr]]:
-    collector = _Weights(symbols)
+def weight_equations(update_map: UpdateMap, symbols: Sequence[sp.Symbol]) -> list[list[sp.Expr]]:
+    """Return the linear equations that the weights of the symbols obey, as rows."""
+    collector = Weights(symbols)
     for s, image in update_map.updates.items():
         collector.equal([collector.weight(sp.expand(image)), collector.weight(s)])
     return [list(e) for e in dict.fromkeys(collector.equations)] or [[0] * len(symbols)]
 
 
-class _Weights:
+class Weights:
     """Collects the linear equations that homogeneity puts on the weights of the symbols."""
 
     def __init__(self, symbols: Sequence[sp.Symbol]) -> None:
@@ -424,10 +373,11 @@ class _Weights:
                 self.equations.append(difference)
 
 
-def _groups(update_map: UpdateMap) -> list[_Group]:
+def find_groups(update_map: UpdateMap, equations: sp.Matrix | None = None) -> list[Group]:
     """Return one group for each pivot symbol, by the best choice of units."""
-    symbols = _symbols(update_map)
-    equations = sp.Matrix(_equations(update_map, symbols))
+    symbols = ordered_symbols(update_map)
+    if equations is None:
+        equations = sp.Matrix(weight_equations(update_map, symbols))
     count = len(update_map.variables)
     states, others = symbols[:count], symbols[count:]
     candidates = []
@@ -440,7 +390,7 @@ def _groups(update_map: UpdateMap) -> list[_Group]:
 
 def _echelon(
     equations: sp.Matrix, symbols: Sequence[sp.Symbol], order: Sequence[sp.Symbol]
-) -> list[_Group]:
+) -> list[Group]:
     reduced, pivots = equations[:, [symbols.index(s) for s in order]].rref()
     groups = []
     for i, k in enumerate(pivots):
@@ -448,11 +398,11 @@ def _echelon(
         # power in which the width enters a network's output.
         power = -sp.S.Half if order[k].name == "n" else sp.S.One
         exponents = {s: power * e for s, e in zip(order, reduced[i, :], strict=True) if e != 0}
-        groups.append(_Group(order[k], exponents))
+        groups.append(Group(order[k], exponents))
     return sorted(groups, key=lambda group: symbols.index(group.pivot))
 
 
-def _score(groups: Sequence[_Group]) -> tuple[Any, ...]:
+def _score(groups: Sequence[Group]) -> tuple[Any, ...]:
     """No division by what may vanish, few roots, small exponents."""
     divisions = sum(
         1 for group in groups for s, e in group.exponents.items() if e < 0 and not s.is_positive
@@ -461,7 +411,7 @@ def _score(groups: Sequence[_Group]) -> tuple[Any, ...]:
     return divisions, roots, sum(abs(e) for group in groups for e in group.exponents.values())
 
 
-def _with_integer_powers(update_map: UpdateMap, groups: Sequence[_Group]) -> list[_Group]:
+def _with_integer_powers(update_map: UpdateMap, groups: Sequence[Group]) -> list[Group]:
     """Raise a group with roots to an integer power wherever the map closes in that power."""
     kept = list(groups)
     for i, group in enumerate(groups):
@@ -481,7 +431,7 @@ def _integer_in(expression: sp.Expr, variable: sp.Symbol) -> bool:
 
 
 def _images(
-    update_map: UpdateMap, groups: Sequence[_Group]
+    update_map: UpdateMap, groups: Sequence[Group]
 ) -> tuple[dict[sp.Symbol, sp.Symbol], dict[sp.Symbol, sp.Expr]]:
     """Return a symbol for each group's pivot, and the updates in these, all units set to 1."""
     table: dict[sp.Symbol, sp.Symbol] = {}
@@ -493,7 +443,7 @@ def _images(
     free = [s for s in update_map.variables if s not in table]
     for group in groups:
         inside[group.pivot] = group.solved(table[group.pivot])
-    units = {s: sp.S.One for s in _symbols(update_map) if s not in table and s not in free}
+    units = {s: sp.S.One for s in ordered_symbols(update_map) if s not in table and s not in free}
     old = {
         s: _polynomial(e.subs(inside, simultaneous=True).subs(units))
         for s, e in update_map.updates.items()
@@ -511,12 +461,12 @@ def _polynomial(expression: sp.Expr) -> sp.Expr:
     return sp.expand(expression) if not expression.has(sp.exp, sp.log) else expression
 
 
-def _assembled(update_map: UpdateMap, groups: Sequence[_Group]) -> DimensionlessMap:
+def _assembled(update_map: UpdateMap, groups: Sequence[Group]) -> DimensionlessMap:
     table, images = _images(update_map, groups)
     final = {table[group.pivot]: symbol(group.name) for group in groups}
     names = {pivot: final[dummy] for pivot, dummy in table.items()}
     free = tuple(s for s in update_map.variables if s not in table)
-    units = [s for s in _symbols(update_map) if s not in table and s not in free]
+    units = [s for s in ordered_symbols(update_map) if s not in table and s not in free]
     state = tuple(names.get(s, s) for s in update_map.variables)
     updates = {}
     for s, new in zip(update_map.variables, state, strict=True):

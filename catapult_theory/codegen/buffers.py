@@ -1,0 +1,139 @@
+"""Memory of trajectories: aligned, refused where there cannot be enough, or the caller's own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from catapult_theory.errors import InputError
+
+# Whole cache lines can be written past the caches.
+ALIGNMENT = 64
+
+
+def aligned(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
+    """Return a new array that begins at a cache line.
+
+    Parameters
+    ----------
+    shape : tuple of int
+    dtype : dtype
+
+    Returns
+    -------
+    array
+
+    Examples
+    --------
+    >>> aligned((3, 5), "float64").ctypes.data % ALIGNMENT
+    0
+    """
+    kind = np.dtype(dtype)
+    size = int(np.prod(shape, dtype=object)) * kind.itemsize
+    memory = np.empty(size + ALIGNMENT, np.uint8)
+    start = -memory.ctypes.data % ALIGNMENT
+    return memory[start : start + size].view(kind).reshape(shape)
+
+
+def refuse_beyond_memory(shapes: Mapping[str, tuple[int, ...]], dtype: Any) -> None:
+    """Refuse arrays that this machine cannot hold.
+
+    Raises
+    ------
+    InputError
+        With the size, and what to do instead.
+
+    Examples
+    --------
+    >>> refuse_beyond_memory({"f": (10, 10)}, "float64")
+    """
+    need = sum(int(np.prod(s, dtype=object)) for s in shapes.values()) * np.dtype(dtype).itemsize
+    have = _physical_memory()
+    if have and need > have:
+        raise InputError(
+            f"these arrays need {_readable(need)}, this machine has {_readable(have)}: keep fewer "
+            "rows (every=), give memory-mapped arrays (out=), or go through the lanes in portions"
+        )
+
+
+def _physical_memory() -> int:
+    names = getattr(os, "sysconf_names", {})
+    if "SC_PHYS_PAGES" not in names or "SC_PAGE_SIZE" not in names:
+        return 0
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+def _readable(size: float) -> str:
+    units = ("bytes", "kB", "MB", "GB", "TB", "PB", "EB")
+    power = min(len(units) - 1, max(0, (len(str(int(size))) - 1) // 3))
+    return f"{size / 1000**power:.3g} {units[power]}"
+
+
+def result_buffers(
+    shapes: Mapping[str, tuple[int, ...]], out: Mapping[str, Any] | None, dtype: str
+) -> dict[str, Any]:
+    """Return the arrays of a trajectory, checked where the caller gives them.
+
+    Parameters
+    ----------
+    shapes : mapping of str to tuple
+    out : mapping of str to array or None
+    dtype : str
+
+    Returns
+    -------
+    dict of str to array
+
+    Raises
+    ------
+    InputError
+        If an array is missing, read-only, or of another shape or kind.
+    """
+    if out is None:
+        refuse_beyond_memory(shapes, dtype)
+        return {name: aligned(shape, dtype) for name, shape in shapes.items()}
+    for name, shape in shapes.items():
+        buffer = out.get(name)
+        if not isinstance(buffer, np.ndarray) or buffer.shape != shape:
+            raise InputError(f"out[{name!r}] must be an array of shape {shape}")
+        if not buffer.flags.writeable:
+            raise InputError(f"out[{name!r}] is read-only: give an array that can be written")
+        if buffer.dtype.kind != "f":
+            raise InputError(f"out[{name!r}] holds {buffer.dtype}: give one of {dtype}")
+    names = list(shapes)
+    for i, name in enumerate(names):
+        for other in names[:i]:
+            if np.shares_memory(out[name], out[other]):
+                raise InputError(f"out[{other!r}] and out[{name!r}] share memory")
+    return {name: out[name] for name in shapes}
+
+
+def flat_rows(buffer: Any, inner: tuple[int, ...], dtype: Any) -> Any:
+    """Return a buffer with flat lanes: a view where its layout allows, else a new array.
+
+    Parameters
+    ----------
+    buffer : array
+        Of shape (rows, lanes..., inner...).
+    inner : tuple of int
+        (lanes, ...): the shape of a row.
+    dtype : dtype
+
+    Returns
+    -------
+    array
+    """
+    shape = (buffer.shape[0], *inner)
+    plain = buffer.flags.c_contiguous and buffer.flags.aligned
+    if plain and buffer.dtype == np.dtype(dtype):
+        return buffer.reshape(shape)
+    return aligned(shape, dtype)
+
+
+def store(buffer: Any, values: Any) -> None:
+    """Copy values into a buffer, unless they are a view of it."""
+    if not np.shares_memory(buffer, values):
+        buffer[...] = values.reshape(buffer.shape)

@@ -1,0 +1,67 @@
+"""Loops over the vectors of lanes in the caller's arrays, the last vector masked."""
+
+from __future__ import annotations
+
+from catapult_theory.codegen.llvm_group import Function
+
+
+class LaneLoop(Function):
+    """A loop over the vectors of lanes low to high, the last one masked."""
+
+    def begin(self, head: str, carried: str = "") -> None:
+        n = self.types.lanes
+        self.head = head
+        self.put("br label %loop")
+        self.label("loop")
+        self.put("%i = phi i64 [ %low, %0 ], [ %next, %end ]")
+        if carried:
+            self.put(carried)
+        self.put("%more = icmp slt i64 %i, %high")
+        self.put("br i1 %more, label %body, label %done")
+        self.label("body")
+        left = self.spread(self.emit("sub i64 %high, %i"), "i64")
+        steps = ", ".join(f"i64 {j}" for j in range(n))
+        self.mask = self.emit(f"icmp sgt <{n} x i64> {left}, <{steps}>")
+
+    def lanes(self, array: str, kind: str = "") -> str:
+        """Return the vector of an array, ones outside the mask."""
+        place, kind, suffix = self._where(array, kind)
+        if kind.startswith("<") and "i64" in kind:
+            other = self.types.integers(1)
+        else:
+            other = self.types.splat(1.0)
+        m = self.types.mask
+        self.writer.declared.add(
+            f"declare {kind} @llvm.masked.load.{suffix}.p0(ptr, i32, {m}, {kind})"
+        )
+        return self.emit(
+            f"call {kind} @llvm.masked.load.{suffix}.p0(ptr {place}, i32 8, {m} {self.mask}, "
+            f"{kind} {other})"
+        )
+
+    def write(self, array: str, value: str, mask: str, kind: str = "", place: str = "%i") -> None:
+        """Write the vector of an array where a mask is set."""
+        place, kind, suffix = self._where(array, kind, place)
+        m = self.types.mask
+        self.writer.declared.add(
+            f"declare void @llvm.masked.store.{suffix}.p0({kind}, ptr, i32, {m})"
+        )
+        self.put(
+            f"call void @llvm.masked.store.{suffix}.p0({kind} {value}, ptr {place}, i32 "
+            f"{self.types.size}, {m} {mask})"
+        )
+
+    def _where(self, array: str, kind: str, index: str = "%i") -> tuple[str, str, str]:
+        t = self.types
+        element = kind or t.real
+        place = self.emit(f"getelementptr {element}, ptr {array}, i64 {index}")
+        suffix = f"v{t.lanes}i64" if kind else t.suffix
+        return place, f"<{t.lanes} x {element}>", suffix
+
+    def end(self, result: str) -> tuple[str, set[str]]:
+        """Close the loop."""
+        self.put(f"%next = add i64 %i, {self.types.lanes}")
+        self.put("br label %loop")
+        self.label("done")
+        self.put(result)
+        return "\n".join([self.head, *self.lines, "}"]), self.writer.declared
