@@ -22,7 +22,7 @@ from catapult_theory.codegen.c_spelling import Dialect, prefix_of
 from catapult_theory.codegen.lowering import loop_program
 from catapult_theory.codegen.storage import cache_folder
 from catapult_theory.codegen.translate import translate
-from catapult_theory.errors import MissingBackend
+from catapult_theory.errors import MissingBackend, OutputError
 
 STRICT = ["-Wall", "-Wextra", "-pedantic", "-Wshadow", "-Wconversion", "-Werror"]
 MORE = (
@@ -339,6 +339,21 @@ def test_no_name_of_a_model_leaves_its_comment(tmp_path, compiler):
         text += f'#include "h{number}.h"\n'
     text += "int main(void) { return 0; }\n"
     assert compiled(text, tmp_path, compiler, "-std=c99", *STRICT) == (0, "")
+
+
+def test_a_compiler_that_does_away_with_nan_is_refused(tmp_path):
+    text = ct.compile(UV, "c").source + "int main(void) { return 0; }\n"
+    assert compiled(text, tmp_path, "gcc", "-std=c99", "-O3") == (0, "")
+    status, said = compiled(text, tmp_path, "gcc", "-std=c99", "-ffast-math")
+    assert status != 0
+    assert "without -ffast-math" in said
+
+
+def test_a_folder_that_cannot_be_written_is_named(monkeypatch, tmp_path):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("CATAPULT_CACHE", str(tmp_path / "file"))
+    with pytest.raises(OutputError, match="CATAPULT_CACHE"):
+        c_compiler.load_library("int one(void);\nint one(void) { return 1; }\n")
 
 
 def test_symbols_may_have_names_that_mean_something_in_c(tmp_path):

@@ -155,7 +155,7 @@ def load_library(source: str) -> ctypes.CDLL:
     MissingBackend
         If there is no compiler.
     OutputError
-        If the folder cannot be written.
+        If the folder cannot be written, or may not hold programs.
     """
     compiler = find_compiler()
     key = "\0".join([source, *compiler.command, *compiler.flags, compiler.version, processor()])
@@ -168,12 +168,12 @@ def load_library(source: str) -> ctypes.CDLL:
             path.unlink(missing_ok=True)  # a damaged file: made anew below
     try:
         _build(compiler, source, path)
+        return ctypes.CDLL(str(path))
     except OSError as cause:
         raise OutputError(
-            f"cannot write compiled code to {path.parent} ({cause.strerror}): set ${VARIABLE} "
-            "to a folder that can be written"
+            f"cannot keep compiled code in {path.parent} ({cause.strerror or cause}): set "
+            f"${VARIABLE} to a folder that can be written and run from"
         ) from cause
-    return ctypes.CDLL(str(path))
 
 
 def _build(compiler: Compiler, source: str, path: Path) -> None:

@@ -8,12 +8,13 @@ of a lane are the same for any number of threads and any split into chunks.
 from __future__ import annotations
 
 import ctypes
+import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from catapult_theory.codegen import c_matrix
-from catapult_theory.codegen.bodies import folded, names, uses
+from catapult_theory.codegen.bodies import WIDTH, folded, names, uses
 from catapult_theory.codegen.c_compiler import load_library
 from catapult_theory.codegen.c_parts import (
     arguments,
@@ -31,9 +32,23 @@ from catapult_theory.codegen.lowering import Program, code_name, expression_prog
 from catapult_theory.codegen.numba_parts import indented
 from catapult_theory.codegen.passes import STEP
 
+USAGE = (
+    "{P}_step takes one step. {P}_run and {P}_trajectory work on lanes, one after the other: "
+    "states and parameters are arrays over lanes{MATRICES}. Nothing is allocated and there are "
+    "no global variables, so that threads may call them at once. A status is one of "
+    "CATAPULT_UNDECIDED, _CONVERGED (the gradient vanished at a stable state), _DIVERGED (the "
+    "loss passed its bound, or the next state would not be finite) and _INVALID (NaN at the "
+    "start); the lane rests from status_step on. Compilers that fuse a product and a sum change "
+    "the last digits, unless they are given -ffp-contract=off."
+)
+
 INCLUDES = """#include <math.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#if defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__
+#error "NaN and infinity are needed here: compile without -ffast-math"
+#endif
 
 #ifndef CATAPULT_STATUS
 #define CATAPULT_STATUS
@@ -123,9 +138,11 @@ def emit(update_map: Any, program: Program, dtype: str) -> str:
     def spelled(name: str) -> str:
         return renamed.get(code_name(name), code_name(name))
 
+    matrices = ", which hold matrices row after row" if program.is_matrix else ""
+    usage = USAGE.replace("{P}", prefix).replace("{MATRICES}", matrices)
     return (
-        header(update_map, "c", comment, spelled)
-        + f"\n#ifndef {guard}\n#define {guard}\n\n{folded(whole)}\n\n#endif\n"
+        f"{header(update_map, 'c', comment, spelled)}\n#ifndef {guard}\n#define {guard}\n\n"
+        f"{comment(textwrap.fill(usage, WIDTH))}\n{folded(whole)}\n\n#endif\n"
     )
 
 
