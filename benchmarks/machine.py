@@ -78,6 +78,15 @@ def _compiler() -> str:
     return out.splitlines()[0] if out else "unknown"
 
 
+def _load() -> str:
+    """How many processes wanted to run in the last minute: above 1 others are in the way."""
+    try:
+        busy = os.getloadavg()[0]
+    except OSError:
+        return "unknown"
+    return f"{busy:.1f}" + (": a busy machine, figures are not to be relied on" if busy > 1 else "")
+
+
 def _version(package: str) -> str:
     try:
         return version(package)
@@ -94,9 +103,10 @@ def cores() -> int:
 def machine() -> dict[str, str]:
     """Return what the figures were measured on and with."""
     found = {
-        "platform": platform.platform(),
+        "platform": f"{platform.system()} {platform.machine()}",
         "processor": _processor(),
         "cores": str(cores()),
+        "load at the start": _load(),
         "instruction sets": " ".join(sorted(instruction_sets())) or "other",
         "python": platform.python_version(),
         "gcc": _compiler(),
