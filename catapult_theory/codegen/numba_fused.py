@@ -280,7 +280,7 @@ def _buffers(fused_map: Fused, writer: _Text) -> list[str]:
     total = _ranks(fused_map)
     tiles = {large.code: side, "kept": side, "left_rows": total, "right_rows": total}
     if flat:
-        names_ = [*flat.begun, found.product, *flat.new_rows, *map(next_name, flat.new_rows)]
+        names_ = [*flat.begun_rows, found.product, *flat.new_rows, *map(next_name, flat.new_rows)]
         tiles |= dict.fromkeys(names_, 1)
         made = [
             f"{x} = np.empty((1, 1), {like}.dtype)"

@@ -7,11 +7,11 @@ ordinary functions; called while an intrinsic is built, they emit straight-line 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from catapult_theory.codegen import ir
-from catapult_theory.codegen.bodies import function
+from catapult_theory.codegen.bodies import function, packed
 from catapult_theory.codegen.ir import Node
 from catapult_theory.codegen.lowering import Input, Program, judged_names, next_name
 from catapult_theory.codegen.matrix_deferral import Deferral
@@ -34,7 +34,7 @@ class Rows:
     program : Program
     deferral : Deferral
     begun : tuple of str
-        What ``before`` gives: all that ``after`` reads of it, the probe included.
+        What ``before`` gives: all that ``after`` reads of it, the probe included, rows first.
     """
 
     length: int
@@ -55,6 +55,16 @@ class Rows:
         nodes += [n for f in self.deferral.factors for n in (f.left, f.right)]
         product = ir.symbol(self.deferral.product, self.deferral.probe.shape)
         return _inputs(self.program, [*nodes, product])
+
+    @property
+    def begun_rows(self) -> list[str]:
+        """What ``before`` gives of rows."""
+        return [name for name in self.begun if self.is_row(name)]
+
+    @property
+    def begun_numbers(self) -> list[str]:
+        """What ``before`` gives of numbers."""
+        return [name for name in self.begun if not self.is_row(name)]
 
     @property
     def outputs(self) -> list[tuple[str, Node]]:
@@ -121,13 +131,28 @@ def rows(program: Program, found: Deferral) -> Rows | None:
         return None
     if not all(_arithmetic(n) for n in nodes):
         return None
+    found = _early(program, found)
     read = set().union(*(ir.symbols_in(n) for n in (*nodes, found.probe)))
     mine = {a.name for a in found.before}
     later = set().union(*(ir.symbols_in(a.value) for a in found.after))
     later |= set().union(*(ir.symbols_in(n) for _, n in program.outputs))
     later |= {str(found.probe.value)} & read
-    begun = tuple(a.name for a in found.before if a.name in later & mine)
+    kept = [a for a in found.before if a.name in later & mine]
+    begun = tuple(a.name for a in sorted(kept, key=lambda a: not a.value.shape))
     return Rows(length, program, found, begun)
+
+
+def _early(program: Program, found: Deferral) -> Deferral:
+    """Move the numbers that rest on no more than the probe does to where the probe is found."""
+    known = {i.code for i in program.data} | {a.name for a in found.before}
+    known |= {a.name for a in program.assignments if a.level < STEP}
+    moved = []
+    for a in found.after:
+        if not a.value.shape and ir.symbols_in(a.value) <= known:
+            moved.append(a)
+            known.add(a.name)
+    rest = tuple(a for a in found.after if a not in moved)
+    return replace(found, before=(*found.before, *moved), after=rest)
 
 
 def _arithmetic(node: Node) -> bool:
@@ -328,7 +353,7 @@ def texts(found: Rows, dtype: str) -> list[str]:
     """
     how = _spelling(dtype)
     first = [_line(a.name, a.value, how) for a in found.deferral.before]
-    begun = ", ".join(f"[{name}]" for name in found.begun)
+    begun = ", ".join(f"[{x}]" if found.is_row(x) else x for x in found.begun)
     head = f"before({', '.join(found.before_inputs)})"
     doc = "What the product with the large matrix is taken of."
     before = function(head, doc, first, f"({begun},)")
@@ -378,13 +403,13 @@ def _carried(found: Rows) -> bool:
 def intrinsics(found: Rows) -> list[str]:
     """Return ``begin`` and ``finish``: ``before`` and ``after`` on the rows of one lane."""
     heads = (
-        ("begin", "before", found.before_inputs, list(found.begun), 0),
-        ("finish", "after", found.after_inputs, written(found), len(found.results)),
+        ("begin", "before", found.before_inputs, found.begun_rows, found.begun_numbers),
+        ("finish", "after", found.after_inputs, written(found), found.results),
     )
     made = []
-    for name, arithmetic, given, out, count in heads:
+    for name, arithmetic, given, out, numbers in heads:
         row = next(x for x in given if found.is_row(x))
-        kind = f"types.UniTuple({row}.dtype, {count})" if count else "types.void"
+        kind = f"types.UniTuple({row}.dtype, {len(numbers)})" if numbers else "types.void"
         arguments = ", ".join([*given, *out])
         made.append(
             f"@intrinsic\ndef {name}(typing, {arguments}):\n"
@@ -407,8 +432,10 @@ def called(found: Rows) -> tuple[str, str]:
         shape = _shapes(found.program).get(name)
         return f"{name}[0, 0]" if shape == (1, 1) else name
 
-    begin = ", ".join([*map(value, found.before_inputs), *found.begun])
+    begin = f"begin({', '.join([*map(value, found.before_inputs), *found.begun_rows])})"
+    if found.begun_numbers:
+        begin = f"{packed(found.begun_numbers)[1:-1]} = {begin}"
     finish = ", ".join([*map(value, found.after_inputs), *written(found)])
     fresh = [next_name(x) for x in found.new_numbers]
     results = [f"{name}[0, 0]" if name in fresh else name for name in found.results]
-    return f"begin({begin})", f"{', '.join(results)} = finish({finish})"
+    return begin, f"{', '.join(results)} = finish({finish})"

@@ -247,7 +247,7 @@ GROUP = '''class Group:
     def begin(self):
         """Store what the probe rests on, and the probe."""
         for name, value in zip(BEGUN, before(*(self.get(name) for name in BEFORE))):
-            self.put(name, value[0])
+            self.put(name, value[0] if isinstance(value, list) else value)
 
 
 @intrinsic
