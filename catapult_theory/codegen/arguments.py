@@ -50,7 +50,7 @@ def numeric(name: str, value: Any, dtype: Any) -> np.ndarray:
         raise InputError(f"{name} must be real numbers, got {value!r:.60}") from cause
     if array.dtype.kind not in "iufb":
         raise InputError(f"{name} must be real numbers, got {array.dtype} values: {value!r:.60}")
-    return array.astype(dtype)
+    return array.astype(dtype, copy=False)
 
 
 def checked_parameters(update_map: Any, given: Mapping[str, Any], dtype: Any) -> dict[str, Any]:
@@ -198,10 +198,15 @@ def lanes_of(
         # A fresh array each: kernels write into the states, and compile for one layout.
         return np.broadcast_to(array, (*shape, *tail)).reshape(count, *tail).copy(order="C")
 
+    def read(array: Any) -> Any:
+        # Parameters are only read: an array that has the layout already serves as it is.
+        plain = array.flags.carray and array.shape == shape
+        return array.reshape(count) if plain else flat(array, ())
+
     return Lanes(
         shape,
         tuple(flat(a, inner[name]) for name, a in states.items()),
-        tuple(flat(a, ()) for a in parameters.values()),
+        tuple(read(a) for a in parameters.values()),
         arrays,
     )
 

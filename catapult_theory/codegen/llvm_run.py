@@ -15,7 +15,7 @@ from catapult_theory.codegen.scaled_form import FACTOR
 
 # Steps between two looks, by the step: (up to this step, so many). A look costs about as much
 # as five steps, a lane that has ended idles until the next one, and most lanes end early.
-LOOKS = ((256, 16), (1024, 32))
+LOOKS = ((192, 16),)
 LAST_LOOKS = 64
 # A lane starts in range if loss and squared gradient lie between these.
 _RANGE = {"float64": (1e-280, 1e190), "float32": (1e-30, 1e30)}
@@ -188,6 +188,28 @@ def record(layout: Layout) -> str:
         f.put(f"store i64 {value}, ptr {there}")
     f.put("ret void")
     return "\n".join([head, *f.lines, "}"])
+
+
+def record_all(layout: Layout) -> tuple[str, set[str]]:
+    """Return the function that writes all lanes of a chunk, none of which is over."""
+    f = LaneLoop(layout)
+    arrays = ", ".join(f"ptr {p}" for p in pointers(layout))
+    f.begin(
+        "define internal void @record_all(ptr %rows, ptr %w, i64 %low, i64 %high, i64 %steps, "
+        f"{arrays}) noinline {{"
+    )
+    place = f.emit("sub i64 %i, %low")
+    targets = [f"%lanes_{i.code}" for i in layout.form.enter.state]
+    names = [*layout.states, "peak"]
+    for target, name in zip([*targets, "%out_loss"], names, strict=True):
+        value = f.load("%rows", layout.moving.index(name), place)
+        f.write(target, value, f.mask)
+    _, when = f.integers("%w", place)
+    f.write("%out_peak_step", when, f.mask, "i64")
+    f.write("%out_status_step", f.spread("%steps", "i64"), f.mask, "i64")
+    f.put("br label %end")
+    f.label("end")
+    return f.end("ret void")
 
 
 def enter(layout: Layout) -> tuple[str, set[str]]:

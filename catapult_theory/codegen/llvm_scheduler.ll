@@ -1,5 +1,6 @@
 ; The run over a chunk of lanes; names in braces are filled in.
 ; run: lanes enter scratch memory, advance in stretches, are judged and leave.
+; record_all: all lanes of a chunk at once, where none has left it.
 ; settle: writes the queued lanes that are decided, and puts the others back.
 define void @run(i64 %low, i64 %high, i64 %steps, {POINTERS}, ptr %scratch) {
   {FLUSH_ON}
@@ -16,6 +17,8 @@ define void @run(i64 %low, i64 %high, i64 %steps, {POINTERS}, ptr %scratch) {
   %qidx = alloca [{QUEUE} x i64], align 64
   %verdict = alloca [{QUEUE} x i64], align 64
   %decided = alloca [{QUEUE} x i64], align 64
+  %moved = alloca i1
+  store i1 false, ptr %moved
   %entered = call i64 @enter(i64 %low, i64 %high, {ARGUMENTS}, ptr %new0, ptr %w1, ptr %con, ptr %idx)
   br label %rounds
 rounds:
@@ -28,7 +31,7 @@ rounds:
   %some = icmp sgt i64 %active, 0
   %time = icmp slt i64 %t, %steps
   %go = and i1 %some, %time
-  br i1 %go, label %begin, label %finish
+  br i1 %go, label %begin, label %ending
 begin:
   %rest = sub i64 %steps, %t
 {STRETCH}
@@ -100,6 +103,7 @@ take:
   %bits1 = xor i32 %bits, %jbit
   %j64 = zext i32 %j to i64
   %pos = add i64 %base, %j64
+  store i1 true, ptr %moved
   call void @queue(ptr %rows, ptr %qw, ptr %qcon, ptr %qidx, i64 %q1, ptr %old, ptr %oldw, ptr %con, ptr %idx, i64 %pos)
   %a2 = sub i64 %a1, 1
   call void @move(ptr %new, ptr %neww, ptr %con, ptr %idx, i64 %pos, i64 %a2)
@@ -129,8 +133,18 @@ flushdo:
 endround:
   %left = phi i64 [ %a, %flushlast ], [ %ag, %flushdo ]
   br label %rounds
+ending:
+  %count = sub i64 %high, %low
+  %still = icmp eq i64 %active, %count
+  %shifted = load i1, ptr %moved
+  %unmoved = xor i1 %shifted, true
+  %inorder = and i1 %still, %unmoved
+  br i1 %inorder, label %together, label %finish
+together:
+  call void @record_all(ptr %old, ptr %oldw, i64 %low, i64 %high, i64 %steps, {ARGUMENTS})
+  br label %out
 finish:
-  %i = phi i64 [ 0, %rounds ], [ %i1, %finishdo ]
+  %i = phi i64 [ 0, %ending ], [ %i1, %finishdo ]
   %morelanes = icmp slt i64 %i, %active
   br i1 %morelanes, label %finishdo, label %out
 finishdo:

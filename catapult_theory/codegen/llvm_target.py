@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -15,6 +16,7 @@ from catapult_theory.codegen.arguments import Lanes
 from catapult_theory.codegen.array_target import ArrayExecutor
 from catapult_theory.codegen.array_target import emit as emit_array
 from catapult_theory.codegen.backends import refuse_matrices
+from catapult_theory.codegen.buffers import aligned
 from catapult_theory.codegen.execution import LANES_PER_CHUNK, in_threads, verdict_buffers
 from catapult_theory.codegen.header import header
 from catapult_theory.codegen.llvm_group import Layout, group, judged
@@ -25,7 +27,6 @@ from catapult_theory.codegen.scaled_form import RunForm, own_form, run_form
 
 # Rows must not all begin at the same place in the cache.
 CAPACITY = LANES_PER_CHUNK + 72
-CACHE_LINE = 64
 
 
 def emit(update_map: Any, program: Program, dtype: str) -> str:
@@ -60,6 +61,7 @@ def emit_for(update_map: Any, dtype: str, host: Host) -> str:
     kinds = {(count, False), (count, True), (1, True)}
     parts = [group(layout, k, full) for k, full in sorted(kinds)]
     parts += [judged(layout), llvm_run.enter(layout), llvm_run.leave(layout)]
+    parts.append(llvm_run.record_all(layout))
     flush = "neon" if host.instructions == "neon" else "x86"
     parts.append(llvm_run.scheduler(layout, flush))
     texts = [text for text, _ in parts]
@@ -108,10 +110,13 @@ class Machine:
         entry = ctypes.CFUNCTYPE(None, *kinds)(self._address)
         addresses = [a.ctypes.data for a in arrays]
 
+        scratch = threading.local()
+
         def portion(low: int, high: int) -> None:
-            memory = np.empty(self.bytes + CACHE_LINE, np.uint8)
-            start = memory.ctypes.data
-            entry(low, high, *numbers, *addresses, start + (-start) % CACHE_LINE)
+            if not hasattr(scratch, "memory"):
+                scratch.memory = aligned((self.bytes,), np.uint8)
+                scratch.address = scratch.memory.ctypes.data
+            entry(low, high, *numbers, *addresses, scratch.address)
 
         in_threads(portion, count, threads, False)
 
