@@ -18,7 +18,7 @@ from catapult_theory.codegen.backends import BACKENDS
 from catapult_theory.codegen.lowering import loop_program
 from catapult_theory.codegen.status import Status
 from catapult_theory.codegen.storage import load_module
-from catapult_theory.errors import InputError
+from catapult_theory.errors import InputError, MissingBackend
 
 jax = pytest.importorskip("jax")
 xp = jax.numpy
@@ -333,6 +333,24 @@ def test_compiled_steps_are_the_eager_ones_but_for_rounding(title):
     assert run.status.tolist() == plain.status.tolist()
 
 
+def test_more_lanes_than_a_block_holds_keep_their_places_and_their_slopes():
+    kernel = ct.compile(UV, "jax")
+    eta = np.linspace(0.1, 1.8, 50 * 50).reshape(50, 50)
+    here, there = (
+        ct.compile(UV, backend).run(START, 300, eta=eta, n=100.0) for backend in ("numba", "jax")
+    )
+    for name in ("status", "status_step", "peak_step"):
+        assert np.array_equal(getattr(here, name), getattr(there, name))
+    assert len(np.unique(there.status_step)) > 10  # so that a lane out of place would be seen
+
+    def peaks(n):
+        return kernel.run(START, 30, eta=xp.asarray(eta), n=n).peak_loss.sum()
+
+    slope, bound = central(lambda n: float(peaks(n)), 100.0)
+    assert abs(float(jax.grad(peaks)(100.0)) - slope) <= bound
+    assert abs(float(jax.grad(peaks)(100.1)) - slope) > bound
+
+
 @pytest.mark.parametrize("title", ["uv", "linear"])
 def test_blocks_of_lanes_do_not_change_the_result(title):
     case, update_map = ALL[title], derived(title)
@@ -476,6 +494,12 @@ for backend in ('array', 'numba'):
     ct.compile(uv, backend).run({'f': 1.0, 'lam': 2.0}, 3, eta=0.5, n=4.0)
 assert not [name for name in sys.modules if name.split('.')[0] in ('jax', 'jaxlib')]
 """
+
+
+def test_without_jax_the_error_says_how_to_get_it(monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(MissingBackend, match=r"pip install 'catapult-theory\[jax\]'"):
+        ct.compile(UV, "jax")
 
 
 def test_other_backends_do_not_import_jax(tmp_path):
