@@ -160,9 +160,12 @@ class Answer:
 
     def result(self, name: str) -> Measured | None:
         """Return a contestant's figures by name, or None; "ours" is the first of ours."""
+        return next((r for r in self.results if r.name == self.named(name)), None)
+
+    def named(self, name: str) -> str:
+        """Return the contestant that a target means."""
         head, comma, rest = name.partition(",")
-        wanted = f"{self.our_name}{comma}{rest}" if head == "ours" else name
-        return next((r for r in self.results if r.name == wanted), None)
+        return f"{self.our_name or head}{comma}{rest}" if head == "ours" else name
 
     @property
     def our_name(self) -> str:

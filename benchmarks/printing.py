@@ -55,7 +55,7 @@ def _target(answer: Answer, target: Target) -> str:
     value = answer.reached(target)
     if value is None:
         sides = (target.slow, target.fast)
-        absent = [name for name in sides if answer.result(name) is None]
+        absent = [answer.named(name) for name in sides if answer.result(name) is None]
         return f"  target: {target.text}: not measured (without {', '.join(absent)})"
     verdict = "met" if target.met(value) else "not met"
     who = f" with {answer.our_name}" if "ours" in target.slow + target.fast else ""
@@ -94,6 +94,8 @@ def _target_json(answer: Answer, target: Target) -> dict[str, Any]:
     value = answer.reached(target)
     return {
         "text": target.text,
+        "slow": answer.named(target.slow),
+        "fast": answer.named(target.fast),
         "bound": target.bound,
         "at_most": target.at_most,
         "reached": value,

@@ -54,8 +54,6 @@ def intrinsics(cut: Any, note: str) -> list[Entry]:
 
 def _rows(stream: bool, problem: UvLanes) -> Work:
     flags = (WIDE, "-DSTREAM") if stream else (WIDE,)
-    if stream:
-        needs("avx2")
     function = library("rows", *flags).rows
     out = {name: np.zeros((problem.steps + 1, problem.count)) for name in ("f", "lam")}
 
