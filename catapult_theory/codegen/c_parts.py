@@ -259,7 +259,7 @@ def loop(program: Program, dialect: Dialect, kept: bool, fields: dict[str, str])
             ],
             2,
         )
-    text = filled(
+    return filled(
         LOOP,
         {
             **fields,
@@ -270,7 +270,6 @@ def loop(program: Program, dialect: Dialect, kept: bool, fields: dict[str, str])
             "FILL": fill,
         },
     )
-    return text
 
 
 def _doc(program: Program, dialect: Dialect, kept: bool) -> str:
