@@ -227,17 +227,29 @@ GROUP = '''class Group:
         codes = (x.code if isinstance(x, Value) else self.number(x) for x in (value, other))
         return Value(self.builder, self.builder.select(mask, *codes))
 
-    def sweep(self, left, right):
-        """Renew the large matrix, of which half is stored, and multiply it by the probe."""
-        probe = self.get(PROBE).entries
-        sums = [Value(self.builder, self.number(0.0)) for _ in probe]
-        first, k = PLACES[LARGE][0], 0
-        for i in range(len(probe)):
+    def grow(self, left, right):
+        """Add the products of two sides to the large matrix, of which half is stored."""
+        k = PLACES[LARGE][0]
+        for i in range(len(left[0].entries)):
             for j in range(i + 1):
-                entry = self.at(first + k)
+                entry = self.at(k)
                 for a, b in zip(left, right):
                     entry = entry + a.entries[i] * b.entries[j]
-                self.builder.store(entry.code, self.place(first + k), align=32)
+                self.builder.store(entry.code, self.place(k), align=32)
+                k += 1
+
+    def multiply(self):
+        """Store the product of the probe with the large matrix.
+
+        The matrix is read again: held from where it grew it would not fit the registers.
+        """
+        self.builder.asm(ir.FunctionType(ir.VoidType(), []), "", "~{memory}", [], True)
+        probe = self.get(PROBE).entries
+        sums = [Value(self.builder, self.number(0.0)) for _ in probe]
+        k = PLACES[LARGE][0]
+        for i in range(len(probe)):
+            for j in range(i + 1):
+                entry = self.at(k)
                 sums[i] = sums[i] + entry * probe[j]
                 if j < i:
                     sums[j] = sums[j] + entry * probe[i]
@@ -257,7 +269,7 @@ def begin_group(typing, block):
     def emit(context, builder, signature, arguments):
         group = Group(context, builder, signature.args[0], arguments[0])
         group.begin()
-        group.sweep([], [])
+        group.multiply()
         return context.get_dummy_value()
 
     return types.void(block), emit
@@ -313,8 +325,9 @@ def advance(typing, block, steps, t):
             group.put(name, value)
         for name in NEW_NUMBERS:
             group.put(name, found[name + "_next"])
+        group.grow(left, right)
         group.begin()
-        group.sweep(left, right)
+        group.multiply()
         builder.store(builder.add(t, ir.Constant(many, 1)), counter)
         builder.branch(head)
         builder.position_at_end(out)
