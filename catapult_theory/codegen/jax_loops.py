@@ -19,11 +19,12 @@ from jax import lax
 from jax import numpy as xp
 
 DTYPE = "{DTYPE}"
-# Lanes in a block and steps unrolled: the best of (all, 256, 1024, 4096) and (1, 4, 8, 16) on a
-# CPU of two cores, in nanoseconds a step of a lane of the model uv. 10^6 lanes: all at once 22,
-# unrolled 17; blocks of 1024 13, unrolled 9.8; of 4096 10 and 10. 10^5 lanes: all at once 5.0,
-# unrolled 3.5 on both cores; blocks of 1024 5.8, unrolled 5.1 on one. Unrolled 8 or 16 times:
-# nothing gained, up to five times as long to compile; nor for matrices, unrolled at all.
+# Lanes in a block and steps unrolled, measured on a CPU of two cores with other work on it, in
+# nanoseconds a step of a lane of the model uv. 10^6 lanes (not 256 lanes, not 16 steps): all at
+# once 22, unrolled 4 times 17; blocks of 1024 13, unrolled 9.8; of 4096 10 and 10. 10^5 lanes: all
+# at once 5.0, unrolled 3.5, on both cores; blocks of 256 7.0 and 5.7, of 1024 5.8 and 5.1, of
+# 4096 5.7 and 5.7, on one. Unrolled 8 or 16 times: no faster, up to five times as long to
+# compile. Loops of matrices, slow to compile, are not unrolled; that was not measured.
 BLOCK, UNROLL = 1024, {UNROLL}"""
 
 # These functions have a slope at 0, whatever that of the absolute value is taken to be there.
