@@ -38,8 +38,11 @@ _OWN = {
     "mode", "careful", "again", "kept", "reach", "left_rows", "right_rows", "probe_rows",
     "product_rows", "basis", "rank", "scale", "target", "rest", "sweep", "dot", "fused", "splat",
     "padded", "turned", "diagonal", "platform", "binding", "ir", "types", "cgutils", "intrinsic",
-    "left", "right", "sound", "live", "low", "moving", "l", "before", "after", "begin", "finish", "inner", "total",
-    "across", "unsound", "along", "tiled", "block", "group", "advance", "begin_group", "run_groups",
+    "left", "right", "sound", "live", "low", "moving", "l", "before", "after", "begin", "finish",
+    "inner", "across", "unsound", "along", "tiled", "block", "group", "advance", "begin_group",
+    "run_groups", "softmax_logsumexp", "Value", "Row", "Group", "PLACES", "IN_ROWS", "BEFORE",
+    "BEGUN", "AFTER", "RESULTS", "NEW_ROWS", "NEW_NUMBERS", "LARGE", "PROBE", "PRODUCT",
+    "rounding_mode", "set_rounding_mode", "entry", "start", "a0", "a1", "a2", "r0", "r1",
     "BYTES", "TILE", "WIDE", "TALL", "X86",
 }
 # fmt: on

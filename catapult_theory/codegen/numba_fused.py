@@ -341,8 +341,20 @@ def _before(fused_map: Fused, writer: _Text) -> list[str]:
     found = fused_map.deferral
     if fused_map.rows:
         return [numba_rows.called(fused_map.rows)[0]]
-    lines = [line for a in found.before for line in writer.statement(a.name, a.value)]
+    logs = _logs(found)
+    lines: list[str] = []
+    for a in found.before:
+        if a.value.op == "softmax" and a.value.args in logs:
+            rows = str(a.value.args[0].value)
+            lines.append(f"softmax_logsumexp({rows}, {a.name}, {logs[a.value.args]})")
+        else:
+            lines += writer.statement(a.name, a.value)
     return lines + writer.over(found.probe.shape, f"probe_rows[i, j] = {found.probe.value}[i, j]")
+
+
+def _logs(found: Deferral) -> dict[tuple[Node, ...], str]:
+    """Return the sums of exponentials of the step: softmax has worked them out as well."""
+    return {a.value.args: a.name for a in found.after if a.value.op == "logsumexp"}
 
 
 def _after(fused_map: Fused, writer: _Text) -> list[str]:
@@ -351,8 +363,10 @@ def _after(fused_map: Fused, writer: _Text) -> list[str]:
     if fused_map.rows:
         return [numba_rows.called(fused_map.rows)[1]]
     lines = writer.over(found.probe.shape, f"{found.product}[i, j] = product_rows[i, j]")
+    early = {a.value.args for a in found.before if a.value.op == "softmax"}
     for a in found.after:
-        lines += writer.statement(a.name, a.value)
+        if a.value.op != "logsumexp" or a.value.args not in early:
+            lines += writer.statement(a.name, a.value)
     judged = judged_names(program)
     for name, node in program.outputs:
         if name != next_name(found.large.code):

@@ -51,7 +51,27 @@ def logsumexp(rows, out):
             total += np.exp(rows[i, j] - top)
         out[i, 0] = np.log(total) + top'''
 
-HELPERS = {"all_finite": FINITE, "softmax": SOFTMAX, "logsumexp": LOGSUMEXP}
+BOTH = '''{JIT}
+def softmax_logsumexp(rows, out, logs):
+    """Write softmax and logarithm of the sum of exponentials of each row."""
+    for i in range(rows.shape[0]):
+        top = rows[i, 0]
+        for j in range(1, rows.shape[1]):
+            top = max(top, rows[i, j])
+        total = rows[i, 0] * 0
+        for j in range(rows.shape[1]):
+            out[i, j] = np.exp(rows[i, j] - top)
+            total += out[i, j]
+        for j in range(rows.shape[1]):
+            out[i, j] /= total
+        logs[i, 0] = np.log(total) + top'''
+
+HELPERS = {
+    "all_finite": FINITE,
+    "softmax": SOFTMAX,
+    "logsumexp": LOGSUMEXP,
+    "softmax_logsumexp": BOTH,
+}
 
 LOOP = '''{JIT}
 def {NAME}(first, last, steps, {EXTRA}{INPUTS}, loss, peak_loss, peak_step, status, status_step):
