@@ -112,8 +112,8 @@ class ArrayExecutor:
 
     def follow(
         self, lanes: Lanes, steps: int, every: int, rows: tuple[Any, ...], threads: int | None
-    ) -> None:
-        """Fill the rows with states 0, every, 2 every, ..."""
+    ) -> tuple[Any, ...]:
+        """Fill the rows with states 0, every, 2 every, ...; return the verdicts."""
         last = 0
         with np.errstate(all="ignore"), single_threaded_blas():
             orbit = self.module.orbit(lanes.states, lanes.parameters, lanes.data, steps)
@@ -124,6 +124,10 @@ class ArrayExecutor:
                         buffer[last] = value
         for buffer, value in zip(rows, state, strict=True):
             buffer[last + 1 :] = value
+        ends, verdicts = self.run(lanes, steps, threads)
+        for state, end in zip(lanes.states, ends, strict=True):
+            state[...] = end
+        return tuple(verdicts)
 
 
 def load(source: str, update_map: Any, program: Program, dtype: str) -> ArrayExecutor:

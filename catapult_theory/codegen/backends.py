@@ -23,8 +23,8 @@ class Executor(Protocol):
 
     def follow(
         self, lanes: Lanes, steps: int, every: int, rows: Arrays, threads: int | None
-    ) -> None:
-        """Fill rows of shape (steps // every + 1, lanes, ...) with steps 0, every, ..."""
+    ) -> Arrays:
+        """Fill rows of shape (steps // every + 1, lanes, ...); return the verdicts."""
 
 
 @runtime_checkable

@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -117,10 +117,11 @@ class LoopExecutor:
 
     def follow(
         self, lanes: Lanes, steps: int, every: int, rows: tuple[Any, ...], threads: int | None
-    ) -> None:
-        """Fill rows of shape (steps // every + 1, lanes, ...)."""
+    ) -> tuple[Any, ...]:
+        """Fill rows of shape (steps // every + 1, lanes, ...); return the verdicts."""
         verdicts = verdict_buffers(lanes.count, self.dtype)
         self._work(self.loops.trajectory, (steps, every, *rows), lanes, verdicts, threads)
+        return verdicts
 
     def _work(
         self,
@@ -135,5 +136,6 @@ class LoopExecutor:
         def portion(low: int, high: int) -> None:
             loop(low, high, *inputs)
 
-        with single_threaded_blas():
+        # Scalar maps call no BLAS, and setting its threads costs more than a small run.
+        with single_threaded_blas() if lanes.data else nullcontext():
             in_threads(portion, lanes.count, threads, bool(lanes.data))

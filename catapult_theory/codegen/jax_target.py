@@ -102,11 +102,15 @@ class JaxExecutor:
 
     def follow(
         self, lanes: Lanes, steps: int, every: int, rows: tuple[Any, ...], threads: int | None
-    ) -> None:
-        """Fill the rows with states 0, every, 2 every, ..."""
+    ) -> tuple[Any, ...]:
+        """Fill the rows with states 0, every, 2 every, ...; return the verdicts."""
         given = (lanes.states, lanes.parameters, lanes.data, steps, every)
         for buffer, values in zip(rows, self.taking(()).trajectory(*given), strict=True):
             buffer[...] = values
+        ends, verdicts = self.run(lanes, steps, threads)
+        for state, end in zip(lanes.states, ends, strict=True):
+            state[...] = end
+        return tuple(verdicts)
 
 
 def load(source: str, update_map: Any, program: Program, dtype: str) -> JaxExecutor:

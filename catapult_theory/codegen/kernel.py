@@ -265,14 +265,57 @@ class Kernel:
         >>> t["f"].shape, t["loss"][0].item()
         ((3,), 0.5)
         """
-        count, stride = checked_steps(steps), checked_steps(every, "every", 1)
-        shown = self._shown(observables)
         if module := self._abroad(state, parameters, data):
-            if out is not None or shown:
+            if out is not None or tuple(observables):
                 raise InputError("out= and observables= take NumPy arrays: convert the arguments")
+            count, stride = checked_steps(steps), checked_steps(every, "every", 1)
             given = foreign_arguments(self.update_map, state, parameters, data, self.dtype)
             kept = module.trajectory(*given, count, stride)
             return dict(zip(self._names, kept, strict=True))
+        how = {"every": every, "out": out, "data": data, "observables": observables}
+        return self.traced(state, steps, **how, threads=threads, **parameters)[0]
+
+    def traced(
+        self,
+        state: Mapping[str, Any],
+        steps: int,
+        *,
+        every: int = 1,
+        out: Mapping[str, Any] | None = None,
+        data: Any = None,
+        observables: Iterable[Any] = (),
+        threads: int | None = None,
+        **parameters: Any,
+    ) -> tuple[dict[str, Any], RunResult]:
+        """Return a trajectory and its outcome, from one pass over the same numbers.
+
+        Parameters
+        ----------
+        state, steps, every, out, data, observables, threads, **parameters
+            As for `trajectory`; NumPy arrays.
+
+        Returns
+        -------
+        dict of str to array
+            As `trajectory` returns it.
+        RunResult
+            Its state is that at the end.
+
+        Raises
+        ------
+        InputError
+            If a name, a shape or a value cannot be used.
+
+        Examples
+        --------
+        >>> import catapult_theory as ct
+        >>> kernel = ct.compile(ct.derive(ct.models.uv()), "array")
+        >>> rows, result = kernel.traced({"f": 1.0, "lam": 2.0}, 2, every=2, eta=0.5, n=4)
+        >>> rows["f"].shape, result.peak_step.item()
+        ((2,), 0)
+        """
+        count, stride = checked_steps(steps), checked_steps(every, "every", 1)
+        shown = self._shown(observables)
         lanes = lanes_of(self.update_map, state, parameters, data, self.dtype)
         rows = count // stride + 1
         shapes = {
@@ -291,12 +334,13 @@ class Kernel:
             if not isinstance(e, TopEigenvalue)
         }
         asked = {name: (shown[name], rows) for name, rows in seen.items()}
-        self._follow(lanes, (count, stride), kept, asked, threads)
+        verdicts = self._follow(lanes, (count, stride), kept, asked, threads)
         for name, values in (*zip(self._names, kept, strict=True), *seen.items()):
             store(buffers[name], values)
         for name in shown.keys() - seen.keys():
             store(buffers[name], self._eigenvalues(lanes, kept))
-        return buffers
+        ends = (a.reshape((*lanes.shape, *a.shape[1:])) for a in lanes.states)
+        return buffers, self._result(ends, (v.reshape(lanes.shape) for v in verdicts))
 
     def _shown(self, observables: Iterable[Any]) -> dict[str, Any]:
         """Return names and expressions of what a trajectory shows beside the state."""
@@ -322,15 +366,14 @@ class Kernel:
         kept: tuple[Any, ...],
         seen: Mapping[str, tuple[Any, Any]],
         threads: int | None,
-    ) -> None:
+    ) -> tuple[Any, ...]:
         """Fill the rows of states, and those of observables: inside the loop where it can."""
         executor = self._executor
         if hasattr(executor, "observe"):
-            executor.observe(lanes, *times, kept, seen, threads)
-            return
-        executor.follow(lanes, *times, kept, threads)
+            return tuple(executor.observe(lanes, *times, kept, seen, threads))
+        verdicts = executor.follow(lanes, *times, kept, threads)
         if not seen:
-            return
+            return verdicts
         names, module = list(seen), self._arrays
         if not seen.keys() <= self.update_map.observables.keys():
             names = [f"shown{i}" for i in range(len(seen))]
@@ -343,6 +386,7 @@ class Kernel:
             with np.errstate(all="ignore"):
                 for row, state in zip(values, zip(*kept, strict=True), strict=True):
                     row[...] = function(*state, *lanes.parameters, *lanes.data)
+        return verdicts
 
     def _eigenvalues(self, lanes: Lanes, kept: tuple[Any, ...]) -> Any:
         shape = lanes.data[1].shape

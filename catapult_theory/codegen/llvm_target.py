@@ -162,9 +162,9 @@ class LlvmExecutor:
 
     def follow(
         self, lanes: Lanes, steps: int, every: int, rows: tuple[Any, ...], threads: int | None
-    ) -> None:
-        """Fill the rows with states 0, every, 2 every, ..."""
-        self.observe(lanes, steps, every, rows, {}, threads)
+    ) -> tuple[Any, ...]:
+        """Fill the rows with states 0, every, 2 every, ...; return the verdicts."""
+        return self.observe(lanes, steps, every, rows, {}, threads)
 
     def observe(
         self,
@@ -174,14 +174,15 @@ class LlvmExecutor:
         rows: tuple[Any, ...],
         shown: Mapping[str, tuple[Any, Any]],
         threads: int | None,
-    ) -> None:
-        """Fill rows of states, and of expressions: (expression, rows) by name."""
+    ) -> tuple[Any, ...]:
+        """Fill rows of states, and of (expression, rows) by name; return the verdicts."""
         verdicts = verdict_buffers(lanes.count, self.dtype)
         expressions = tuple(e for e, _ in shown.values())
         buffers = (a for _, a in shown.values())
         arrays = (*lanes.states, *lanes.parameters, *rows, *buffers, *verdicts)
         machine = _follower(self.update_map, self.dtype, self.host, expressions)
         machine.run(lanes.count, (steps, every, lanes.count), arrays, threads)
+        return verdicts
 
 
 def load(source: str, update_map: Any, program: Program, dtype: str) -> LlvmExecutor:

@@ -72,6 +72,6 @@ class DiagonalExecutor:
 
     def follow(
         self, lanes: Lanes, steps: int, every: int, rows: tuple[Any, ...], threads: int | None
-    ) -> None:
-        """Fill rows of shape (steps // every + 1, lanes, ...)."""
-        LoopExecutor(self.loops, self.dtype).follow(lanes, steps, every, rows, threads)
+    ) -> tuple[Any, ...]:
+        """Fill rows of shape (steps // every + 1, lanes, ...); return the verdicts."""
+        return LoopExecutor(self.loops, self.dtype).follow(lanes, steps, every, rows, threads)

@@ -211,8 +211,7 @@ def orbit_part(job: Job, low: int, high: int, every: int) -> Part:
         Kept steps first, then lanes; outcomes have lanes alone.
     """
     given, state = job.arguments(low, high), job.state(low, high)
-    result = job.kernel.run(state, job.steps, threads=job.threads, **given)
-    orbit = job.kernel.trajectory(
+    orbit, result = job.kernel.traced(
         state, job.steps, every=every, observables=job.shown, threads=job.threads, **given
     )
     kept = {name: np.asarray(orbit[name]) for name in (*job.states, *job.shown)}

@@ -140,12 +140,12 @@ def _scaled_form(update_map: Any) -> RunForm | None:
         return None
     observables, factor = seen
     updates = {s: e[1] for s, e in zip(groups.variables, images, strict=True) if e is not None}
-    form = _Form(groups.variables, groups.constants, updates, observables)
+    form: Any = _Form(groups.variables, groups.constants, updates, observables)
     outputs = {**_judged(observables), "size": size}
     outputs |= {next_name(code_name(s.name)): e for s, e in updates.items()}
     inputs = (*groups.variables, *groups.constants)
     enter = {f"{code_name(s.name)}_in": groups.groups[s] for s in inputs}
-    back = _Form(groups.variables, (*groups.constants, *groups.units))
+    back: Any = _Form(groups.variables, (*groups.constants, *groups.units))
     leave = {f"{code_name(s.name)}_out": groups.originals[s] for s in update_map.variables}
     return RunForm(
         expression_program(form, outputs),
@@ -176,7 +176,7 @@ def _judged(observables: Mapping[str, Any]) -> dict[str, Any]:
 def _size(update_map: Any, groups: Scaling) -> Any:
     """Return |eta f / sqrt(n)| in the groups, or None if it is not a function of them."""
     symbols = {s.name: s for s in (*update_map.variables, *update_map.constants)}
-    if "f" not in symbols:
+    if not {"f", "eta", "n"} <= set(symbols):
         return None
     size = symbols["eta"] * symbols["f"] / sp.sqrt(symbols["n"])
     found = groups.split(sp.Abs(size))
