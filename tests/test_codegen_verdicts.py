@@ -11,7 +11,7 @@ import pytest
 import catapult_theory as ct
 from catapult_theory.codegen.lowering import loop_program
 
-BACKENDS = ("array", "numba")
+BACKENDS = ("array", "numba", "llvm")
 CONVERGED, DIVERGED, INVALID, UNDECIDED = (
     ct.Status.CONVERGED,
     ct.Status.DIVERGED,
@@ -85,9 +85,9 @@ def test_the_peak_may_be_the_first_a_middle_or_the_last_state(backend):
     assert ends.peak_step.tolist() == [0, 6]
     assert ends.peak_loss[0] == 0.5
     assert ends.peak_loss[1] == ends.loss[1] > 0.5
-    middle = kernel.run({"f": 1.0, "lam": 2.0}, 30, eta=1.5, n=1e4)
+    start = {"f": 1.0, "lam": 2.0}
+    path, middle = kernel.traced(start, 30, eta=1.5, n=1e4, observables=["loss"])
     assert 0 < middle.peak_step < 30
-    path = kernel.trajectory({"f": 1.0, "lam": 2.0}, 30, eta=1.5, n=1e4, observables=["loss"])
     assert int(np.argmax(path["loss"])) == middle.peak_step
     assert path["loss"].max() == middle.peak_loss
 
@@ -112,12 +112,13 @@ def test_a_decided_lane_rests_and_its_trajectory_with_it(backend):
     kernel = ct.compile(UV, backend)
     lanes = {"f": [1.0, 1.0, np.nan], "lam": 2.0}
     eta = [0.3, 2.5, 0.5]
-    result = kernel.run(lanes, 300, eta=eta, n=100.0)
-    path = kernel.trajectory(lanes, 300, eta=eta, n=100.0)["f"]
+    rows, traced = kernel.traced(lanes, 300, eta=eta, n=100.0)
+    path, result = rows["f"], kernel.run(lanes, 300, eta=eta, n=100.0)
+    assert traced.status_step.tolist() == result.status_step.tolist()
     for i in (0, 1):
         at = result.status_step[i]
         assert 0 < at < 300
-        assert np.all(path[at:, i] == result.state["f"][i])
+        assert np.all(path[at:, i] == traced.state["f"][i])
         assert path[at - 1, i] != path[at, i]
     assert np.isnan(path[:, 2]).all()
     longer = kernel.run(lanes, 10_000, eta=eta, n=100.0)
