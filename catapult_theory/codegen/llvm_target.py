@@ -27,6 +27,8 @@ from catapult_theory.codegen.scaled_form import RunForm, own_form, run_form
 
 # Rows must not all begin at the same place in the cache.
 CAPACITY = LANES_PER_CHUNK + 72
+# So few lanes wait for one operation after another, whatever the width of the vectors.
+FEW = 4
 
 
 def emit(update_map: Any, program: Program, dtype: str) -> str:
@@ -127,18 +129,40 @@ class LlvmExecutor:
 
     Parameters
     ----------
-    machine : Machine
-    arrays : ArrayExecutor
-    dtype : str
+    source : str
+        The IR of the run for this machine.
     update_map : UpdateMap
+    program : Program
+    dtype : str
     host : Host
     """
 
-    machine: Machine
-    arrays: ArrayExecutor
-    dtype: str
+    source: str
     update_map: Any
+    program: Program
+    dtype: str
     host: Host
+
+    @cached_property
+    def wide(self) -> Machine:
+        """The run in vectors of the machine's width."""
+        return _runner(self.source, self.update_map, self.dtype, self.host)
+
+    @cached_property
+    def narrow(self) -> Machine:
+        """The run in narrower vectors, with the same bits: their operations take less time."""
+        if self.host.instructions != "avx512":
+            return self.wide
+        host = self.host.limited_to("avx2")
+        return _runner(
+            emit_for(self.update_map, self.dtype, host), self.update_map, self.dtype, host
+        )
+
+    @cached_property
+    def arrays(self) -> ArrayExecutor:
+        """The array target, in the user's units."""
+        source = emit_array(self.update_map, self.program, self.dtype)
+        return ArrayExecutor.load(source, self.dtype)
 
     def run(self, lanes: Lanes, steps: int, threads: int | None) -> tuple[Any, Any]:
         """Return the final states, and (loss, peak_loss, peak_step, status, status_step)."""
@@ -146,7 +170,8 @@ class LlvmExecutor:
             return self.arrays.run(lanes, steps, threads)
         verdicts = verdict_buffers(lanes.count, self.dtype)
         arrays = (*lanes.states, *lanes.parameters, *verdicts)
-        self.machine.run(lanes.count, (steps,), arrays, threads)
+        machine = self.narrow if lanes.count <= FEW else self.wide
+        machine.run(lanes.count, (steps,), arrays, threads)
         left = verdicts[3] == llvm_run.LEFT
         if left.any():
             some = Lanes(
@@ -194,10 +219,12 @@ def load_for(
     source: str, update_map: Any, program: Program, dtype: str, host: Host
 ) -> LlvmExecutor:
     """Compile the IR of a map for this machine, or for it with fewer instructions."""
+    return LlvmExecutor(source, update_map, program, dtype, host)
+
+
+def _runner(source: str, update_map: Any, dtype: str, host: Host) -> Machine:
     layout = layout_for(run_form(update_map), dtype, host)
-    machine = Machine(compiled(source, host), "run", layout.bytes)
-    arrays = ArrayExecutor.load(emit_array(update_map, program, dtype), dtype)
-    return LlvmExecutor(machine, arrays, dtype, update_map, host)
+    return Machine(compiled(source, host), "run", layout.bytes)
 
 
 def emit_trajectory(update_map: Any, dtype: str, host: Host, observed: tuple[Any, ...] = ()) -> str:
