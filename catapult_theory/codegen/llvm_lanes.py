@@ -6,9 +6,10 @@ from catapult_theory.codegen.llvm_group import Function
 
 
 class LaneLoop(Function):
-    """A loop over the vectors of lanes low to high, the last one masked."""
+    """A loop over the vectors of lanes low to high, one or several at a time, masked."""
 
-    def begin(self, head: str, carried: str = "") -> None:
+    def begin(self, head: str, carried: str = "", vectors: int = 1) -> None:
+        """Open the loop: ``places`` and ``masks`` tell the vectors of an iteration."""
         n = self.types.lanes
         self.head = head
         self.put("br label %loop")
@@ -20,12 +21,21 @@ class LaneLoop(Function):
         self.put("br i1 %more, label %body, label %done")
         self.label("body")
         left = self.spread(self.emit("sub i64 %high, %i"), "i64")
-        steps = ", ".join(f"i64 {j}" for j in range(n))
-        self.mask = self.emit(f"icmp sgt <{n} x i64> {left}, <{steps}>")
+        self.places, self.masks = [], []
+        for k in range(vectors):
+            steps = ", ".join(f"i64 {k * n + j}" for j in range(n))
+            self.places.append(self.emit(f"add i64 %i, {k * n}"))
+            self.masks.append(self.emit(f"icmp sgt <{n} x i64> {left}, <{steps}>"))
 
-    def lanes(self, array: str, kind: str = "") -> str:
-        """Return the vector of an array, ones outside the mask."""
-        place, kind, suffix = self._where(array, kind)
+    @property
+    def mask(self) -> str:
+        """The mask of the only vector."""
+        return self.masks[0]
+
+    def lanes(self, array: str, kind: str = "", k: int = 0) -> str:
+        """Return a vector of an array, ones outside the mask."""
+        size = 8 if kind else self.types.size
+        place, kind, suffix = self._where(array, kind, self.places[k])
         if kind.startswith("<") and "i64" in kind:
             other = self.types.integers(1)
         else:
@@ -35,12 +45,13 @@ class LaneLoop(Function):
             f"declare {kind} @llvm.masked.load.{suffix}.p0(ptr, i32, {m}, {kind})"
         )
         return self.emit(
-            f"call {kind} @llvm.masked.load.{suffix}.p0(ptr {place}, i32 8, {m} {self.mask}, "
+            f"call {kind} @llvm.masked.load.{suffix}.p0(ptr {place}, i32 {size}, {m} {self.masks[k]}, "
             f"{kind} {other})"
         )
 
     def write(self, array: str, value: str, mask: str, kind: str = "", place: str = "%i") -> None:
-        """Write the vector of an array where a mask is set."""
+        """Write a vector of an array where a mask is set."""
+        size = 8 if kind else self.types.size
         place, kind, suffix = self._where(array, kind, place)
         m = self.types.mask
         self.writer.declared.add(
@@ -48,7 +59,7 @@ class LaneLoop(Function):
         )
         self.put(
             f"call void @llvm.masked.store.{suffix}.p0({kind} {value}, ptr {place}, i32 "
-            f"{self.types.size}, {m} {mask})"
+            f"{size}, {m} {mask})"
         )
 
     def _where(self, array: str, kind: str, index: str = "%i") -> tuple[str, str, str]:
@@ -60,7 +71,7 @@ class LaneLoop(Function):
 
     def end(self, result: str) -> tuple[str, set[str]]:
         """Close the loop."""
-        self.put(f"%next = add i64 %i, {self.types.lanes}")
+        self.put(f"%next = add i64 %i, {self.types.lanes * len(self.masks)}")
         self.put("br label %loop")
         self.label("done")
         self.put(result)

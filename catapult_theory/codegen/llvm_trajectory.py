@@ -13,6 +13,7 @@ from catapult_theory.codegen.llvm_lanes import LaneLoop
 from catapult_theory.codegen.llvm_run import FLUSH
 from catapult_theory.codegen.lowering import Program
 
+VERDICT = ("when", "verdict", "decided")
 SEEN = ("loss", "peak_loss", "peak_step", "status", "status_step")
 
 
@@ -52,32 +53,42 @@ def trajectory(layout: Layout, observed: Mapping[str, Program], flush: str) -> t
     )
     f.lines.append(f"  {on}")
     streams = _streams(f, layout, observed)
-    f.begin(head)
-    first, constants = _start(f)
+    count = layout.vectors
+    f.begin(head, vectors=count)
+    starts = [_start(f, k) for k in range(count)]
     f.put("br label %time")
     f.label("time")
     place = len(f.lines)
-    carried = {s: f"%{s}.0" for s in (*layout.moving, "when", "verdict", "decided")}
-    values = {**constants, **carried}
+    names = (*layout.moving, *VERDICT)
+    values = [{**own, **{s: f"%{s}.{k}" for s in names}} for k, (_, own) in enumerate(starts)]
     _write_rows(f, values, observed, streams)
-    f.put("%over = icmp eq i64 %t, %steps")
-    f.put("br i1 %over, label %finished, label %loop.step")
-    f.label("loop.step")
     f.put("%t1 = add i64 %t, 1")
-    (end,), back = judged_steps(f, [values], "%t1", "loop.step")
-    f.put("br label %time")
+    f.put("%over = icmp eq i64 %t, %steps")
+    f.put("br i1 %over, label %finished, label %open")
+    f.label("open")
     kind = f"<{t.lanes} x i64>"
+    live = [f.emit(f"icmp eq {kind} {v['verdict']}, zeroinitializer") for v in values]
+    f.put(f"br i1 {f.any(joined(f, live))}, label %advance, label %rest")
+    f.label("rest")
+    f.put("br label %time")
+    f.label("advance")
+    ends, back = judged_steps(f, values, "%t1", "advance")
+    f.put("br label %time")
     phis = [
-        f"  %t = phi i64 [ 0, %body ], [ %t1, %{back} ]",
-        f"  %left = phi i64 [ 0, %body ], [ %left1, %{back} ]",
-        f"  %row = phi i64 [ 0, %body ], [ %row1, %{back} ]",
+        f"  %{name} = phi i64 [ 0, %body ], [ %{name}1, %{back} ], [ %{name}1, %rest ]"
+        for name in ("t", "left", "row")
     ]
-    for s in carried:
-        of = kind if s in ("when", "verdict", "decided") else t.vector
-        phis.append(f"  %{s}.0 = phi {of} [ {first[s]}, %body ], [ {end[s]}, %{back} ]")
+    for k, ((first, _), end) in enumerate(zip(starts, ends, strict=True)):
+        for s in names:
+            of = kind if s in VERDICT else t.vector
+            own = f"%{s}.{k}"
+            phis.append(
+                f"  {own} = phi {of} [ {first[s]}, %body ], [ {end[s]}, %{back} ], [ {own}, %rest ]"
+            )
     f.lines[place:place] = phis
     f.label("finished")
-    _write_end(f, values, carried)
+    for k, carried in enumerate(values):
+        _write_end(f, carried, k)
     f.put("br label %end")
     f.label("end")
     return f.end(f"{off}\n  ret void")
@@ -96,11 +107,11 @@ def _streams(f: Function, layout: Layout, observed: Mapping[str, Program]) -> st
     return f.emit(f"icmp eq i64 {odd}, 0")
 
 
-def _start(f: LaneLoop) -> tuple[dict[str, str], dict[str, str]]:
+def _start(f: LaneLoop, k: int) -> tuple[dict[str, str], dict[str, str]]:
     """Return what a lane begins with, judged at step 0, and its constants."""
     form, t, w = f.layout.form, f.types, f.writer
     codes = [i.code for i in (*form.step.state, *form.step.parameters)]
-    given = {c: f.lanes(f"%lanes_{c}") for c in codes}
+    given = {c: f.lanes(f"%lanes_{c}", k=k) for c in codes}
     w.bind(given)
     w.assign((a.name, a.value) for a in form.hoisted)
     values = given | {a.name: w.known[a.name] for a in form.hoisted}
@@ -116,7 +127,9 @@ def _start(f: LaneLoop) -> tuple[dict[str, str], dict[str, str]]:
         calm = small if stable is None else w.both("and", small, stable)
         calm = w.both("and", calm, negated(f, over))
         verdict = f.choose_integers(calm, t.integers(1), verdict)
-    verdict = f.choose_integers(invalid, t.integers(3), verdict)
+    # Elements past the last lane are at rest, too.
+    idle = w.both("or", invalid, negated(f, f.masks[k]))
+    verdict = f.choose_integers(idle, t.integers(3), verdict)
     kind = f"<{t.lanes} x i64>"
     decided = f.emit(f"icmp ne {kind} {verdict}, zeroinitializer")
     last = f.spread("%steps", "i64")
@@ -133,33 +146,31 @@ def _start(f: LaneLoop) -> tuple[dict[str, str], dict[str, str]]:
 
 
 def _write_rows(
-    f: LaneLoop, values: dict[str, str], observed: Mapping[str, Program], streams: str
+    f: LaneLoop, values: list[dict[str, str]], observed: Mapping[str, Program], streams: str
 ) -> None:
     """Store the states, and what else was asked for, where a row is due."""
-    t, w = f.types, f.writer
+    t = f.types
     f.put("%due = icmp eq i64 %left, 0")
     f.put("br i1 %due, label %store, label %stored")
     f.label("store")
-    shown = {f"%rows_{s}": values[s] for s in f.layout.states}
-    for i, program in enumerate(observed.values()):
-        w.bind(values)
-        w.assign((a.name, a.value) for a in program.assignments)
-        ((_, node),) = program.outputs
-        shown[f"%seen{i}"] = w.value(node)
+    shown = [_shown(f, own, observed) for own in values]
     f.put("%rowstart = mul i64 %row, %stride")
-    f.put("%rowplace = add i64 %rowstart, %i")
-    f.put("%whole = add i64 %i, " + str(t.lanes))
+    places = [f.emit(f"add i64 %rowstart, {place}") for place in f.places]
+    f.put(f"%whole = add i64 %i, {t.lanes * len(values)}")
     f.put("%inside = icmp sle i64 %whole, %high")
     f.put(f"%stream = and i1 %inside, {streams}")
     f.put("br i1 %stream, label %streaming, label %masking")
     f.label("streaming")
-    for p, value in shown.items():
-        place = f.emit(f"getelementptr {t.real}, ptr {p}, i64 %rowplace")
-        f.put(f"store {t.vector} {value}, ptr {place}, align {t.size * t.lanes}, !nontemporal !0")
+    for p in shown[0]:
+        for own, place in zip(shown, places, strict=True):
+            here = f.emit(f"getelementptr {t.real}, ptr {p}, i64 {place}")
+            size = t.size * t.lanes
+            f.put(f"store {t.vector} {own[p]}, ptr {here}, align {size}, !nontemporal !0")
     f.put("br label %wrote")
     f.label("masking")
-    for p, value in shown.items():
-        f.write(p, value, f.mask, place="%rowplace")
+    for own, place, mask in zip(shown, places, f.masks, strict=True):
+        for p, value in own.items():
+            f.write(p, value, mask, place=place)
     f.put("br label %wrote")
     f.label("wrote")
     f.put("%row2 = add i64 %row, 1")
@@ -170,14 +181,26 @@ def _write_rows(
     f.put("%left1 = sub i64 %lefted, 1")
 
 
-def _write_end(f: LaneLoop, values: dict[str, str], carried: dict[str, str]) -> None:
+def _shown(f: LaneLoop, values: dict[str, str], observed: Mapping[str, Program]) -> dict[str, str]:
+    """Return what is written of a vector, by array."""
+    shown = {f"%rows_{s}": values[s] for s in f.layout.states}
+    for i, program in enumerate(observed.values()):
+        f.writer.bind(values)
+        f.writer.assign((a.name, a.value) for a in program.assignments)
+        ((_, node),) = program.outputs
+        shown[f"%seen{i}"] = f.writer.value(node)
+    return shown
+
+
+def _write_end(f: LaneLoop, values: dict[str, str], k: int) -> None:
     f.bind(values)
     kind = f"<{f.types.lanes} x i64>"
-    invalid = f.emit(f"icmp eq {kind} {carried['verdict']}, {f.types.integers(3)}")
+    place, mask = f.places[k], f.masks[k]
+    invalid = f.emit(f"icmp eq {kind} {values['verdict']}, {f.types.integers(3)}")
     loss = f.writer.select(invalid, f.types.splat(float("nan")), str(f.output("loss")))
     for s in f.layout.states:
-        f.write(f"%lanes_{s}", values[s], f.mask)
-    f.write("%out_loss", loss, f.mask)
-    f.write("%out_peak_loss", carried["peak"], f.mask)
-    for name, s in (("peak_step", "when"), ("status", "verdict"), ("status_step", "decided")):
-        f.write(f"%out_{name}", carried[s], f.mask, "i64")
+        f.write(f"%lanes_{s}", values[s], mask, place=place)
+    f.write("%out_loss", loss, mask, place=place)
+    f.write("%out_peak_loss", values["peak"], mask, place=place)
+    for name, s in zip(("peak_step", "status", "status_step"), VERDICT, strict=True):
+        f.write(f"%out_{name}", values[s], mask, "i64", place)
