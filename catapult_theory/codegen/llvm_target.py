@@ -252,4 +252,5 @@ def emit_trajectory(update_map: Any, dtype: str, host: Host, observed: tuple[Any
 @lru_cache(maxsize=64)
 def _follower(update_map: Any, dtype: str, host: Host, observed: tuple[Any, ...]) -> Machine:
     text = emit_trajectory(update_map, dtype, host, observed)
-    return Machine(compiled(text, host), "trajectory", 0)
+    layout = layout_for(own_form(update_map), dtype, host)
+    return Machine(compiled(text, host), "trajectory", llvm_trajectory.scratch_bytes(layout))

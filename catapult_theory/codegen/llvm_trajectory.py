@@ -1,4 +1,4 @@
-"""Trajectories in LLVM IR: a vector of lanes from start to end, every step judged.
+"""Trajectories in LLVM IR: the lanes of a chunk in blocks of steps, every step judged.
 
 Memory sets the pace here: a stored state costs more than a step. The state stays in the user's
 units; rows that are aligned are written past the caches.
@@ -14,6 +14,9 @@ from catapult_theory.codegen.llvm_run import FLUSH
 from catapult_theory.codegen.lowering import Program
 
 VERDICT = ("when", "verdict", "decided")
+# Steps of a block: the lanes of a chunk go through one before any goes on to the next, so that
+# neighbouring parts of a row are written close to one another in time.
+BLOCK = 4
 SEEN = ("loss", "peak_loss", "peak_step", "status", "status_step")
 
 
@@ -43,55 +46,163 @@ def trajectory(layout: Layout, observed: Mapping[str, Program], flush: str) -> t
     text : str
     declarations : set of str
     """
-    f, t = LaneLoop(layout), layout.types
+    parts = [part(layout, observed) for part in (_begin, _advance, _end)]
     on, off, declared = FLUSH[flush]
-    f.writer.declared.update(declared)
     arrays = ", ".join(f"ptr {p}" for p in pointers(layout, observed))
-    head = (
-        "define void @trajectory(i64 %low, i64 %high, i64 %steps, i64 %every, i64 %stride, "
-        f"{arrays}, ptr %scratch) {{"
-    )
+    f = Function(layout)
     f.lines.append(f"  {on}")
-    streams = _streams(f, layout, observed)
+    aligned = _streams(f, layout, observed)
+    common = f"i64 %low, i64 %high, i64 %steps, {arrays}, ptr %scratch"
+    driver = f"""define void @trajectory(i64 %low, i64 %high, i64 %steps, i64 %every, i64 %stride,
+    {arrays}, ptr %scratch) {{
+{chr(10).join(f.lines)}
+  call void @begin({common})
+  br label %blocks
+blocks:
+  %from = phi i64 [ 0, %0 ], [ %to, %block ]
+  %more = icmp sle i64 %from, %steps
+  br i1 %more, label %block, label %done
+block:
+  %far = add i64 %from, {BLOCK}
+  %over = icmp sgt i64 %far, %steps
+  %end = add i64 %steps, 1
+  %to = select i1 %over, i64 %end, i64 %far
+  call void @advance({common}, i64 %every, i64 %stride, i1 {aligned}, i64 %from, i64 %to)
+  br label %blocks
+done:
+  call void @end({common})
+  {off}
+  ret void
+}}"""
+    return "\n\n".join([*(text for text, _ in parts), driver]), set(declared).union(
+        *(d for _, d in parts)
+    )
+
+
+def _head(name: str, layout: Layout, observed: Mapping[str, Program], rest: str = "") -> str:
+    arrays = ", ".join(f"ptr {p}" for p in pointers(layout, observed))
+    common = f"i64 %low, i64 %high, i64 %steps, {arrays}, ptr %scratch"
+    return f"define internal void @{name}({common}{rest}) noinline {{"
+
+
+def scratch_bytes(layout: Layout) -> int:
+    """Return the size of the memory in which the lanes of a chunk wait between blocks."""
+    rows = len(layout.moving) + len(layout.constants)
+    return rows * layout.row_bytes + len(VERDICT) * 8 * layout.capacity
+
+
+def _places(f: LaneLoop, k: int) -> tuple[dict[str, tuple[int, str]], dict[str, str]]:
+    """Return where a vector waits: rows of numbers, and addresses of integers."""
+    layout = f.layout
+    offset = f.emit(f"sub i64 {f.places[k]}, %low")
+    numbers = {s: (i, offset) for i, s in enumerate((*layout.moving, *layout.constants))}
+    start = len(numbers) * layout.row_bytes
+    integers = {}
+    for j, s in enumerate(VERDICT):
+        row = f.emit(f"getelementptr i8, ptr %scratch, i64 {start + j * 8 * layout.capacity}")
+        integers[s] = f.emit(f"getelementptr i64, ptr {row}, i64 {offset}")
+    return numbers, integers
+
+
+def _begin(layout: Layout, observed: Mapping[str, Program]) -> tuple[str, set[str]]:
+    """Return the function that judges the lanes at step 0 and lays them out."""
+    f = LaneLoop(layout)
+    f.begin(_head("begin", layout, observed))
+    first, own = _start(f, 0)
+    _keep(f, {**own, **first}, 0)
+    f.put("br label %end")
+    f.label("end")
+    return f.end("ret void")
+
+
+def _keep(f: LaneLoop, values: dict[str, str], k: int, constants: bool = True) -> None:
+    numbers, integers = _places(f, k)
+    for s, (row, offset) in numbers.items():
+        if constants or s in f.layout.moving:
+            f.store(values[s], "%scratch", row, offset)
+    for s, place in integers.items():
+        f.put(f"store <{f.types.lanes} x i64> {values[s]}, ptr {place}, align 8")
+
+
+def _kept(f: LaneLoop, k: int) -> dict[str, str]:
+    numbers, integers = _places(f, k)
+    kind = f"<{f.types.lanes} x i64>"
+    found = {s: f.load("%scratch", row, offset) for s, (row, offset) in numbers.items()}
+    return found | {
+        s: f.emit(f"load {kind}, ptr {place}, align 8") for s, place in integers.items()
+    }
+
+
+def _advance(layout: Layout, observed: Mapping[str, Program]) -> tuple[str, set[str]]:
+    """Return the function that takes all lanes through a block of steps, writing rows."""
+    f, t = LaneLoop(layout), layout.types
     count = layout.vectors
-    f.begin(head, vectors=count)
-    starts = [_start(f, k) for k in range(count)]
+    rest = ", i64 %every, i64 %stride, i1 %aligned, i64 %from, i64 %to"
+    f.begin(_head("advance", layout, observed, rest), vectors=count)
+    starts = [_kept(f, k) for k in range(count)]
+    f.put("%phase = srem i64 %from, %every")
+    f.put("%ahead = sub i64 %every, %phase")
+    f.put("%onrow = icmp eq i64 %phase, 0")
+    f.put("%left0 = select i1 %onrow, i64 0, i64 %ahead")
+    f.put("%upto = add i64 %from, %left0")
+    f.put("%row0 = sdiv i64 %upto, %every")
     f.put("br label %time")
     f.label("time")
     place = len(f.lines)
     names = (*layout.moving, *VERDICT)
-    values = [{**own, **{s: f"%{s}.{k}" for s in names}} for k, (_, own) in enumerate(starts)]
-    _write_rows(f, values, observed, streams)
+    values = [{**own, **{s: f"%{s}.{k}" for s in names}} for k, own in enumerate(starts)]
+    _write_rows(f, values, observed)
     f.put("%t1 = add i64 %t, 1")
-    f.put("%over = icmp eq i64 %t, %steps")
-    f.put("br i1 %over, label %finished, label %open")
+    f.put("%last = icmp eq i64 %t, %steps")
+    f.put("br i1 %last, label %finished, label %open")
     f.label("open")
     kind = f"<{t.lanes} x i64>"
     live = [f.emit(f"icmp eq {kind} {v['verdict']}, zeroinitializer") for v in values]
-    f.put(f"br i1 {f.any(joined(f, live))}, label %advance, label %rest")
+    f.put(f"br i1 {f.any(joined(f, live))}, label %forward, label %rest")
     f.label("rest")
-    f.put("br label %time")
-    f.label("advance")
-    ends, back = judged_steps(f, values, "%t1", "advance")
-    f.put("br label %time")
-    phis = [
-        f"  %{name} = phi i64 [ 0, %body ], [ %{name}1, %{back} ], [ %{name}1, %rest ]"
-        for name in ("t", "left", "row")
+    f.put("br label %passed")
+    f.label("forward")
+    ends, back = judged_steps(f, values, "%t1", "forward")
+    f.put("br label %passed")
+    f.label("passed")
+    kinds = {s: kind if s in VERDICT else t.vector for s in names}
+    after = [
+        {s: f.emit(f"phi {kinds[s]} [ {end[s]}, %{back} ], [ %{s}.{k}, %rest ]") for s in names}
+        for k, end in enumerate(ends)
     ]
-    for k, ((first, _), end) in enumerate(zip(starts, ends, strict=True)):
-        for s in names:
-            of = kind if s in VERDICT else t.vector
-            own = f"%{s}.{k}"
-            phis.append(
-                f"  {own} = phi {of} [ {first[s]}, %body ], [ {end[s]}, %{back} ], [ {own}, %rest ]"
-            )
+    f.put("%within = icmp slt i64 %t1, %to")
+    f.put("br i1 %within, label %time, label %finished")
+    phis = [
+        f"  %{name} = phi i64 [ {start}, %body ], [ %{name}1, %passed ]"
+        for name, start in (("t", "%from"), ("left", "%left0"), ("row", "%row0"))
+    ]
+    phis += [
+        f"  %{s}.{k} = phi {kinds[s]} [ {first[s]}, %body ], [ {end[s]}, %passed ]"
+        for k, (first, end) in enumerate(zip(starts, after, strict=True))
+        for s in names
+    ]
     f.lines[place:place] = phis
     f.label("finished")
-    for k, carried in enumerate(values):
-        _write_end(f, carried, k)
+    for k, end in enumerate(after):
+        final = {
+            s: f.emit(f"phi {kinds[s]} [ {end[s]}, %passed ], [ %{s}.{k}, %stored ]") for s in names
+        }
+        values[k] = {**values[k], **final}
+    for k, own in enumerate(values):
+        _keep(f, own, k, constants=False)
     f.put("br label %end")
     f.label("end")
-    return f.end(f"{off}\n  ret void")
+    return f.end("ret void")
+
+
+def _end(layout: Layout, observed: Mapping[str, Program]) -> tuple[str, set[str]]:
+    """Return the function that writes the final states and the verdicts."""
+    f = LaneLoop(layout)
+    f.begin(_head("end", layout, observed))
+    _write_end(f, _kept(f, 0), 0)
+    f.put("br label %end")
+    f.label("end")
+    return f.end("ret void")
 
 
 def _streams(f: Function, layout: Layout, observed: Mapping[str, Program]) -> str:
@@ -145,9 +256,7 @@ def _start(f: LaneLoop, k: int) -> tuple[dict[str, str], dict[str, str]]:
     return first, {c: values[c] for c in f.layout.constants}
 
 
-def _write_rows(
-    f: LaneLoop, values: list[dict[str, str]], observed: Mapping[str, Program], streams: str
-) -> None:
+def _write_rows(f: LaneLoop, values: list[dict[str, str]], observed: Mapping[str, Program]) -> None:
     """Store the states, and what else was asked for, where a row is due."""
     t = f.types
     f.put("%due = icmp eq i64 %left, 0")
@@ -158,7 +267,7 @@ def _write_rows(
     places = [f.emit(f"add i64 %rowstart, {place}") for place in f.places]
     f.put(f"%whole = add i64 %i, {t.lanes * len(values)}")
     f.put("%inside = icmp sle i64 %whole, %high")
-    f.put(f"%stream = and i1 %inside, {streams}")
+    f.put("%stream = and i1 %inside, %aligned")
     f.put("br i1 %stream, label %streaming, label %masking")
     f.label("streaming")
     for p in shown[0]:
