@@ -248,7 +248,8 @@ def group(layout: Layout, vectors: int, full: bool) -> tuple[str, set[str]]:
     It reads the old rows, writes the new ones and the flags of decided lanes, and returns
     whether the loss of any lane has reached a new peak. Only the full variant notes the step
     of a peak and the squared gradient there: the other one is for stretches without a peak,
-    and has to be repeated in full where it finds one.
+    and has to be repeated in full where it finds one. So the running maximum of the squared
+    gradient goes over the stretches in which the loss reaches a new peak, and over the looks.
 
     Parameters
     ----------
@@ -323,7 +324,7 @@ def _peaked(f: Function, values: dict[str, str], full: bool, now: str) -> dict[s
         found["least"] = f.writer.select(less, norm, values["least"])
     if full:
         found["when"] = f.writer.select(record, now, values["when"])
-        found["largest"] = f.larger(values["largest"], f.output("grad_norm2"), record)
+        found["largest"] = f.larger(values["largest"], f.output("grad_norm2"))
     return found
 
 
@@ -334,11 +335,14 @@ def _finish(
     t = f.types
     f.bind(end)
     values = {**end, **_peaked(f, end, full, "%later")}
+    record = f.writer.compare("ogt", values["peak"], begin["peak"])
+    if full:
+        # A lane without a peak of its own keeps to the looks, whatever its neighbours do.
+        values["largest"] = f.writer.select(record, values["largest"], begin["largest"])
     values["largest"] = f.larger(values["largest"], f.output("grad_norm2"))
     decided = _flags(f, values)
     for i, row in enumerate(f.layout.moving):
         f.store(values[row], "%new", i, offset)
-    record = f.writer.compare("ogt", values["peak"], begin["peak"])
     _, when = f.integers("%oldw", offset)
     if full:
         kind = f"<{t.lanes} x i64>"
@@ -472,7 +476,7 @@ def _judged_step(f: Function, values: dict[str, str], time: str) -> dict[str, st
     f.bind({**values, **state})
     loss = str(f.output("loss"))
     record = w.both("and", moves, w.compare("ogt", loss, values["peak"]))
-    largest = f.larger(values["largest"], f.output("grad_norm2"), record)
+    largest = f.larger(values["largest"], f.output("grad_norm2"), moves)
     over = w.both("and", moves, negated(f, f.within()))
     small = f.small(largest)
     found = {

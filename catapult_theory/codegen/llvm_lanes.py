@@ -44,8 +44,9 @@ class LaneLoop(Function):
         self.writer.declared.add(
             f"declare {kind} @llvm.masked.load.{suffix}.p0(ptr, i32, {m}, {kind})"
         )
+        mask = f"{m} {self.masks[k]}"
         return self.emit(
-            f"call {kind} @llvm.masked.load.{suffix}.p0(ptr {place}, i32 {size}, {m} {self.masks[k]}, "
+            f"call {kind} @llvm.masked.load.{suffix}.p0(ptr {place}, i32 {size}, {mask}, "
             f"{kind} {other})"
         )
 
