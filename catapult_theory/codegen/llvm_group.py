@@ -318,6 +318,7 @@ def _peaked(f: Function, values: dict[str, str], full: bool, now: str) -> dict[s
     loss = str(f.output("loss"))
     record = f.writer.compare("ogt", loss, values["peak"])
     found = {"peak": f.writer.select(record, loss, values["peak"])}
+    found["least"] = values["least"]
     if f.layout.watches:
         norm = str(f.output("grad_norm2"))
         less = f.writer.compare("olt", norm, values["least"])
@@ -340,7 +341,7 @@ def _finish(
         # A lane without a peak of its own keeps to the looks, whatever its neighbours do.
         values["largest"] = f.writer.select(record, values["largest"], begin["largest"])
     values["largest"] = f.larger(values["largest"], f.output("grad_norm2"))
-    decided = _flags(f, values)
+    decided = flags(f, values, values["least"] if f.layout.watches else None)
     for i, row in enumerate(f.layout.moving):
         f.store(values[row], "%new", i, offset)
     _, when = f.integers("%oldw", offset)
@@ -359,14 +360,18 @@ def _finish(
     return f.any(record)
 
 
-def _flags(f: Function, values: dict[str, str]) -> str:
-    """Return the mask of lanes about which something may be decided."""
+def flags(f: Function, values: dict[str, str], least: str | None) -> str:
+    """Return the mask of lanes about which something may be decided, at the state in values.
+
+    The squared gradient is that of the state, or the least one since the last look.
+    """
     w, t = f.writer, f.types
+    f.bind(values)
     state = {s: values[s] for s in f.layout.states}
     fine = w.both("and", f.sound(state), f.within())
     alarm = w.compare("ole", values["peak"], t.splat(_ALARM[t.dtype]))
     bad = negated(f, w.both("and", fine, alarm))
-    small = f.small(values["largest"], values["least"] if f.layout.watches else None)
+    small = f.small(values["largest"], least)
     return bad if small is None else w.both("or", bad, small)
 
 

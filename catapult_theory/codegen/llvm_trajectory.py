@@ -6,17 +6,24 @@ units; rows that are aligned are written past the caches.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
-from catapult_theory.codegen.llvm_group import Function, Layout, joined, judged_steps, negated
+from catapult_theory.codegen.llvm_group import (
+    Function,
+    Layout,
+    flags,
+    joined,
+    judged_steps,
+    negated,
+)
 from catapult_theory.codegen.llvm_lanes import LaneLoop
 from catapult_theory.codegen.llvm_run import FLUSH
 from catapult_theory.codegen.lowering import Program
 
 VERDICT = ("when", "verdict", "decided")
-# Steps of a block: the lanes of a chunk go through one before any goes on to the next, so that
-# neighbouring parts of a row are written close to one another in time.
-BLOCK = 4
+# Steps of a block: long enough that taking lanes up and laying them down costs little.
+BLOCK = 32
 SEEN = ("loss", "peak_loss", "peak_step", "status", "status_step")
 
 
@@ -134,9 +141,12 @@ def _kept(f: LaneLoop, k: int) -> dict[str, str]:
 
 
 def _advance(layout: Layout, observed: Mapping[str, Program]) -> tuple[str, set[str]]:
-    """Return the function that takes all lanes through a block of steps, writing rows."""
-    f, t = LaneLoop(layout), layout.types
-    count = layout.vectors
+    """Return the function that takes all lanes through a block of steps, writing rows.
+
+    Where all lanes are open the steps are taken first and judged at the end; a block in which
+    something is decided is gone through again, judged at every step.
+    """
+    f, count = LaneLoop(layout), layout.vectors
     rest = ", i64 %every, i64 %stride, i1 %aligned, i64 %from, i64 %to"
     f.begin(_head("advance", layout, observed, rest), vectors=count)
     starts = [_kept(f, k) for k in range(count)]
@@ -146,53 +156,137 @@ def _advance(layout: Layout, observed: Mapping[str, Program]) -> tuple[str, set[
     f.put("%left0 = select i1 %onrow, i64 0, i64 %ahead")
     f.put("%upto = add i64 %from, %left0")
     f.put("%row0 = sdiv i64 %upto, %every")
-    f.put("br label %time")
-    f.label("time")
-    place = len(f.lines)
-    names = (*layout.moving, *VERDICT)
-    values = [{**own, **{s: f"%{s}.{k}" for s in names}} for k, own in enumerate(starts)]
-    _write_rows(f, values, observed)
-    f.put("%t1 = add i64 %t, 1")
-    f.put("%last = icmp eq i64 %t, %steps")
-    f.put("br i1 %last, label %finished, label %open")
-    f.label("open")
-    kind = f"<{t.lanes} x i64>"
-    live = [f.emit(f"icmp eq {kind} {v['verdict']}, zeroinitializer") for v in values]
-    f.put(f"br i1 {f.any(joined(f, live))}, label %forward, label %rest")
-    f.label("rest")
-    f.put("br label %passed")
-    f.label("forward")
-    ends, back = judged_steps(f, values, "%t1", "forward")
-    f.put("br label %passed")
-    f.label("passed")
-    kinds = {s: kind if s in VERDICT else t.vector for s in names}
-    after = [
-        {s: f.emit(f"phi {kinds[s]} [ {end[s]}, %{back} ], [ %{s}.{k}, %rest ]") for s in names}
-        for k, end in enumerate(ends)
-    ]
-    f.put("%within = icmp slt i64 %t1, %to")
-    f.put("br i1 %within, label %time, label %finished")
-    phis = [
-        f"  %{name} = phi i64 [ {start}, %body ], [ %{name}1, %passed ]"
-        for name, start in (("t", "%from"), ("left", "%left0"), ("row", "%row0"))
-    ]
-    phis += [
-        f"  %{s}.{k} = phi {kinds[s]} [ {first[s]}, %body ], [ {end[s]}, %passed ]"
-        for k, (first, end) in enumerate(zip(starts, after, strict=True))
-        for s in names
-    ]
-    f.lines[place:place] = phis
-    f.label("finished")
-    for k, end in enumerate(after):
-        final = {
-            s: f.emit(f"phi {kinds[s]} [ {end[s]}, %passed ], [ %{s}.{k}, %stored ]") for s in names
-        }
-        values[k] = {**values[k], **final}
-    for k, own in enumerate(values):
+    zero = f"<{layout.types.lanes} x i64>"
+    idle = [f.emit(f"icmp ne {zero} {v['verdict']}, zeroinitializer") for v in starts]
+    f.put("br label %entry")
+    f.label("entry")
+    f.put(f"br i1 {f.any(joined(f, idle))}, label %judge, label %quick")
+    f.label("quick")
+    quick = _quick(f, starts, observed)
+    suspects = joined(f, [flags(f, own, own["least"]) for own in quick])
+    f.put(f"br i1 {f.any(suspects)}, label %judge, label %keep")
+    f.label("keep")
+    for k, own in enumerate(quick):
+        _keep(f, own, k, constants=False)
+    f.put("br label %end")
+    f.label("judge")
+    for k, own in enumerate(_careful(f, starts, observed)):
         _keep(f, own, k, constants=False)
     f.put("br label %end")
     f.label("end")
     return f.end("ret void")
+
+
+Carried = list[dict[str, str]]
+Step = Callable[[Carried], tuple[Carried, str]]
+
+
+def _walk(
+    f: LaneLoop, tag: str, starts: Carried, kinds: Mapping[str, str], step: Step, observed: Any
+) -> Carried:
+    """Go through the steps of the block, writing rows; return what the vectors carry after it."""
+
+    def own(name: str, k: int) -> str:
+        return f"%{tag}{name}.{k}"
+
+    before = f"{tag}before"
+    f.put(f"br label %{before}")
+    f.label(before)
+    f.put(f"br label %{tag}time")
+    f.label(f"{tag}time")
+    place = len(f.lines)
+    values = [{**v, **{s: own(s, k) for s in kinds}} for k, v in enumerate(starts)]
+    _write_rows(f, values, observed, tag)
+    f.put(f"%{tag}t1 = add i64 %{tag}t, 1")
+    f.put(f"%{tag}last = icmp eq i64 %{tag}t, %steps")
+    f.put(f"br i1 %{tag}last, label %{tag}finished, label %{tag}open")
+    f.label(f"{tag}open")
+    ends, back = step(values)
+    f.put(f"%{tag}within = icmp slt i64 %{tag}t1, %to")
+    f.put(f"br i1 %{tag}within, label %{tag}time, label %{tag}finished")
+    phis = [
+        f"  %{tag}{name} = phi i64 [ {start}, %{before} ], [ %{tag}{name}1, %{back} ]"
+        for name, start in (("t", "%from"), ("left", "%left0"), ("row", "%row0"))
+    ]
+    phis += [
+        f"  {own(s, k)} = phi {kind} [ {first[s]}, %{before} ], [ {end[s]}, %{back} ]"
+        for k, (first, end) in enumerate(zip(starts, ends, strict=True))
+        for s, kind in kinds.items()
+    ]
+    f.lines[place:place] = phis
+    f.label(f"{tag}finished")
+    return [
+        {
+            **v,
+            **{
+                s: f.emit(f"phi {kind} [ {end[s]}, %{back} ], [ {own(s, k)}, %{tag}stored ]")
+                for s, kind in kinds.items()
+            },
+        }
+        for k, (v, end) in enumerate(zip(values, ends, strict=True))
+    ]
+
+
+def _quick(f: LaneLoop, starts: Carried, observed: Any) -> Carried:
+    """Take the steps with nothing but the running peaks; "least" holds the least gradient."""
+    t, w = f.types, f.writer
+    integers = f"<{t.lanes} x i64>"
+    infinite = t.splat(float("inf"))
+    kinds = {s: t.vector for s in (*f.layout.moving, "least")} | {"when": integers}
+
+    def peaked(values: dict[str, str], time: str) -> dict[str, str]:
+        f.bind(values)
+        loss, norm = str(f.output("loss")), f.output("grad_norm2")
+        record = w.compare("ogt", loss, values["peak"])
+        found = {
+            "peak": w.select(record, loss, values["peak"]),
+            "when": f.choose_integers(record, time, values["when"]),
+            "largest": f.larger(values["largest"], norm),
+            "least": values["least"],
+        }
+        if norm is not None:
+            less = w.compare("olt", norm, values["least"])
+            found["least"] = w.select(less, norm, values["least"])
+        return found
+
+    def step(values: Carried) -> tuple[Carried, str]:
+        time = f.spread("%quick.t1", "i64")
+        ends = []
+        for own in values:
+            f.bind(own)
+            state = f.next_state()
+            ends.append({**state, **peaked({**own, **state}, time)})
+        return ends, "quick.open"
+
+    begins = [{**v, "least": infinite} for v in starts]
+    return _walk(f, "quick.", begins, kinds, step, observed)
+
+
+def _careful(f: LaneLoop, starts: Carried, observed: Any) -> Carried:
+    """Take the steps with a verdict after each; lanes that are decided rest."""
+    t = f.types
+    integers = f"<{t.lanes} x i64>"
+    kinds = {s: t.vector for s in f.layout.moving} | dict.fromkeys(VERDICT, integers)
+
+    def step(values: Carried) -> tuple[Carried, str]:
+        live = [f.emit(f"icmp eq {integers} {v['verdict']}, zeroinitializer") for v in values]
+        f.put(f"br i1 {f.any(joined(f, live))}, label %forward, label %rest")
+        f.label("rest")
+        f.put("br label %passed")
+        f.label("forward")
+        ends, back = judged_steps(f, values, "%t1", "forward")
+        f.put("br label %passed")
+        f.label("passed")
+        after = [
+            {
+                s: f.emit(f"phi {kind} [ {end[s]}, %{back} ], [ {own[s]}, %rest ]")
+                for s, kind in kinds.items()
+            }
+            for own, end in zip(values, ends, strict=True)
+        ]
+        return after, "passed"
+
+    return _walk(f, "", starts, kinds, step, observed)
 
 
 def _end(layout: Layout, observed: Mapping[str, Program]) -> tuple[str, set[str]]:
@@ -256,38 +350,43 @@ def _start(f: LaneLoop, k: int) -> tuple[dict[str, str], dict[str, str]]:
     return first, {c: values[c] for c in f.layout.constants}
 
 
-def _write_rows(f: LaneLoop, values: list[dict[str, str]], observed: Mapping[str, Program]) -> None:
+def _write_rows(
+    f: LaneLoop, values: list[dict[str, str]], observed: Mapping[str, Program], tag: str
+) -> None:
     """Store the states, and what else was asked for, where a row is due."""
     t = f.types
-    f.put("%due = icmp eq i64 %left, 0")
-    f.put("br i1 %due, label %store, label %stored")
-    f.label("store")
+    p = f"%{tag}"
+    f.put(f"{p}due = icmp eq i64 {p}left, 0")
+    f.put(f"br i1 {p}due, label {p}store, label {p}skip")
+    f.label(f"{tag}skip")
+    f.put(f"br label {p}stored")
+    f.label(f"{tag}store")
     shown = [_shown(f, own, observed) for own in values]
-    f.put("%rowstart = mul i64 %row, %stride")
-    places = [f.emit(f"add i64 %rowstart, {place}") for place in f.places]
-    f.put(f"%whole = add i64 %i, {t.lanes * len(values)}")
-    f.put("%inside = icmp sle i64 %whole, %high")
-    f.put("%stream = and i1 %inside, %aligned")
-    f.put("br i1 %stream, label %streaming, label %masking")
-    f.label("streaming")
-    for p in shown[0]:
+    start = f.emit(f"mul i64 {p}row, %stride")
+    places = [f.emit(f"add i64 {start}, {place}") for place in f.places]
+    whole = f.emit(f"add i64 %i, {t.lanes * len(values)}")
+    inside = f.emit(f"icmp sle i64 {whole}, %high")
+    stream = f.emit(f"and i1 {inside}, %aligned")
+    f.put(f"br i1 {stream}, label {p}streaming, label {p}masking")
+    f.label(f"{tag}streaming")
+    for array in shown[0]:
         for own, place in zip(shown, places, strict=True):
-            here = f.emit(f"getelementptr {t.real}, ptr {p}, i64 {place}")
+            here = f.emit(f"getelementptr {t.real}, ptr {array}, i64 {place}")
             size = t.size * t.lanes
-            f.put(f"store {t.vector} {own[p]}, ptr {here}, align {size}, !nontemporal !0")
-    f.put("br label %wrote")
-    f.label("masking")
+            f.put(f"store {t.vector} {own[array]}, ptr {here}, align {size}, !nontemporal !0")
+    f.put(f"br label {p}wrote")
+    f.label(f"{tag}masking")
     for own, place, mask in zip(shown, places, f.masks, strict=True):
-        for p, value in own.items():
-            f.write(p, value, mask, place=place)
-    f.put("br label %wrote")
-    f.label("wrote")
-    f.put("%row2 = add i64 %row, 1")
-    f.put("br label %stored")
-    f.label("stored")
-    f.put("%row1 = phi i64 [ %row, %time ], [ %row2, %wrote ]")
-    f.put("%lefted = phi i64 [ %left, %time ], [ %every, %wrote ]")
-    f.put("%left1 = sub i64 %lefted, 1")
+        for array, value in own.items():
+            f.write(array, value, mask, place=place)
+    f.put(f"br label {p}wrote")
+    f.label(f"{tag}wrote")
+    f.put(f"{p}row2 = add i64 {p}row, 1")
+    f.put(f"br label {p}stored")
+    f.label(f"{tag}stored")
+    f.put(f"{p}row1 = phi i64 [ {p}row, {p}skip ], [ {p}row2, {p}wrote ]")
+    f.put(f"{p}lefted = phi i64 [ {p}left, {p}skip ], [ %every, {p}wrote ]")
+    f.put(f"{p}left1 = sub i64 {p}lefted, 1")
 
 
 def _shown(f: LaneLoop, values: dict[str, str], observed: Mapping[str, Program]) -> dict[str, str]:
