@@ -169,6 +169,31 @@ def derive(
         typer.echo(str(found))
 
 
+@app.command(epilog="Example: catapult export uv --target c -o uv.h")
+def export(
+    model: ModelName,
+    target: Annotated[str, typer.Option("--target", help="c, numba, jax or array")],
+    loss: LossName = "squared",
+    optimizer: OptimizerName = "gd",
+    inputs: Inputs = None,
+    outputs: Outputs = 1,
+    dtype: Annotated[str, typer.Option(help="float64; float32 for surveys")] = "float64",
+    out: Annotated[str, typer.Option("--out", "-o", help="file; - for standard output")] = "-",
+    force: Annotated[bool, typer.Option("--force", help="replace an existing file")] = False,
+) -> None:
+    """Write a kernel as one file that needs nothing of this package."""
+    from catapult_theory.codegen.export import check_destination, exported, write_whole
+    from catapult_theory.symbolic.closure import derive as derive_map
+
+    if out != "-":
+        check_destination(Path(out), target, force)
+    source = exported(derive_map(model_of(model, inputs, outputs), loss, optimizer), target, dtype)
+    if out == "-":
+        typer.echo(source, nl=False)
+    else:
+        write_whole(Path(out), source)
+
+
 @app.command(epilog="Example: catapult run uv --eta 0.2:2.2:11 --n 4096 --f 1 --lam 2 --steps 500")
 def run(
     model: ModelName,

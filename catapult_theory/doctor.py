@@ -16,6 +16,7 @@ CORE = (
         "scipy",
         "sympy",
         "numba",
+        "llvmlite",
         "xarray",
         "h5netcdf",
         "h5py",

@@ -107,6 +107,36 @@ class Kernel:
         return self._loaded(self.backend, self.source)
 
     @property
+    def njit(self) -> Any:
+        """One step of a scalar map as a Numba function, for the user's own compiled code.
+
+        It takes the state and then the parameters, numbers in the order of the map, returns the
+        new state as a tuple, and is cached on disk.
+
+        Raises
+        ------
+        InputError
+            For another backend than "numba", or a matrix map.
+
+        Examples
+        --------
+        >>> import catapult_theory as ct
+        >>> ct.compile(ct.derive(ct.models.uv()), "numba").njit(1.0, 2.0, 0.5, 4.0)
+        (0.0625, 1.625)
+        """
+        if self.update_map.is_matrix:
+            raise InputError(
+                "njit is for scalar maps: for a matrix model call kernel.run, or embed the file "
+                "of `catapult export --target numba`, whose run takes lanes"
+            )
+        if self.backend != "numba":
+            raise InputError(
+                f"njit needs the numba backend, not {self.backend}: compile with backend='numba'"
+            )
+        executor: Any = self._executor
+        return executor.loops.step
+
+    @property
     def _names(self) -> list[str]:
         return [s.name for s in self.update_map.variables]
 
@@ -406,8 +436,9 @@ def compile(update_map: Any, backend: str = "auto", dtype: str = "float64") -> K
     ----------
     update_map : UpdateMap
     backend : str
-        "array" (any array-API library), "numba", "jax" (for grad, vmap and GPUs), or "auto":
-        Numba where it is installed.
+        "llvm" (scalar maps, vectors of the machine's width), "numba" (matrix models, and
+        embedding), "c" (a C99 header), "jax" (grad, vmap and GPUs), "array" (any array-API
+        library), or "auto": llvm for scalar maps, Numba for matrix models, else array.
     dtype : str
         "float64", or "float32" for surveys.
 
