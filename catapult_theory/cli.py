@@ -1,4 +1,4 @@
-"""The command line: ``catapult report``, ``derive``, ``run``, ``phases``, ``verify``, ``doctor``.
+"""The command line: ``catapult report``, ``derive``, ``export``, ``run`` and more, see ``--help``.
 
 Exit codes: 0 done (a claim holds); 1 a claim fails; 2 bad input, one line on standard error;
 3 a claim that holds only asymptotically or was not decided; 130 interrupted.
