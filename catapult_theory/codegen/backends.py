@@ -110,4 +110,7 @@ def refuse_matrices(update_map: Any, name: str) -> None:
     InputError
     """
     if update_map.is_matrix:
-        raise InputError(f"the {name} backend takes scalar maps: use 'numba', 'c', 'jax' or 'array' for matrix models")
+        raise InputError(
+            f"the {name} backend takes scalar maps: for matrix models use 'numba', 'c', 'jax' or "
+            "'array'"
+        )

@@ -8,13 +8,16 @@ from catapult_theory.codegen.llvm_group import Function
 class LaneLoop(Function):
     """A loop over the vectors of lanes low to high, one or several at a time, masked."""
 
-    def begin(self, head: str, carried: str = "", vectors: int = 1) -> None:
-        """Open the loop: ``places`` and ``masks`` tell the vectors of an iteration."""
+    def begin(self, head: str, carried: str = "", vectors: int = 1, start: str = "%low") -> None:
+        """Open the loop: ``places`` and ``masks`` tell the vectors of an iteration.
+
+        It may start a few lanes before the first, which are masked as well.
+        """
         n = self.types.lanes
         self.head = head
         self.put("br label %loop")
         self.label("loop")
-        self.put("%i = phi i64 [ %low, %0 ], [ %next, %end ]")
+        self.put(f"%i = phi i64 [ {start}, %0 ], [ %next, %end ]")
         if carried:
             self.put(carried)
         self.put("%more = icmp slt i64 %i, %high")
@@ -25,7 +28,12 @@ class LaneLoop(Function):
         for k in range(vectors):
             steps = ", ".join(f"i64 {k * n + j}" for j in range(n))
             self.places.append(self.emit(f"add i64 %i, {k * n}"))
-            self.masks.append(self.emit(f"icmp sgt <{n} x i64> {left}, <{steps}>"))
+            mask = self.emit(f"icmp sgt <{n} x i64> {left}, <{steps}>")
+            if start != "%low":
+                before = self.spread(self.emit("sub i64 %low, %i"), "i64")
+                after = self.emit(f"icmp sle <{n} x i64> {before}, <{steps}>")
+                mask = self.writer.both("and", mask, after)
+            self.masks.append(mask)
 
     @property
     def mask(self) -> str:

@@ -58,8 +58,9 @@ def trajectory(layout: Layout, observed: Mapping[str, Program], flush: str) -> t
     arrays = ", ".join(f"ptr {p}" for p in pointers(layout, observed))
     f = Function(layout)
     f.lines.append(f"  {on}")
-    aligned = _streams(f, layout, observed)
+    aligned, first = _streams(f, layout, observed)
     common = f"i64 %low, i64 %high, i64 %steps, {arrays}, ptr %scratch"
+    rows = f"i1 {aligned}, i64 {first}"
     driver = f"""define void @trajectory(i64 %low, i64 %high, i64 %steps, i64 %every, i64 %stride,
     {arrays}, ptr %scratch) {{
 {chr(10).join(f.lines)}
@@ -74,7 +75,7 @@ block:
   %over = icmp sgt i64 %far, %steps
   %end = add i64 %steps, 1
   %to = select i1 %over, i64 %end, i64 %far
-  call void @advance({common}, i64 %every, i64 %stride, i1 {aligned}, i64 %from, i64 %to)
+  call void @advance({common}, i64 %every, i64 %stride, {rows}, i64 %from, i64 %to)
   br label %blocks
 done:
   call void @end({common})
@@ -101,7 +102,9 @@ def scratch_bytes(layout: Layout) -> int:
 def _places(f: LaneLoop, k: int) -> tuple[dict[str, tuple[int, str]], dict[str, str]]:
     """Return where a vector waits: rows of numbers, and addresses of integers."""
     layout = f.layout
-    offset = f.emit(f"sub i64 {f.places[k]}, %low")
+    # A vector may begin a few lanes before the first.
+    past = f.emit(f"sub i64 {f.places[k]}, %low")
+    offset = f.emit(f"add i64 {past}, {layout.types.lanes}")
     numbers = {s: (i, offset) for i, s in enumerate((*layout.moving, *layout.constants))}
     start = len(numbers) * layout.row_bytes
     integers = {}
@@ -147,8 +150,8 @@ def _advance(layout: Layout, observed: Mapping[str, Program]) -> tuple[str, set[
     something is decided is gone through again, judged at every step.
     """
     f, count = LaneLoop(layout), layout.vectors
-    rest = ", i64 %every, i64 %stride, i1 %aligned, i64 %from, i64 %to"
-    f.begin(_head("advance", layout, observed, rest), vectors=count)
+    rest = ", i64 %every, i64 %stride, i1 %aligned, i64 %first, i64 %from, i64 %to"
+    f.begin(_head("advance", layout, observed, rest), vectors=count, start="%first")
     starts = [_kept(f, k) for k in range(count)]
     f.put("%phase = srem i64 %from, %every")
     f.put("%ahead = sub i64 %every, %phase")
@@ -157,13 +160,19 @@ def _advance(layout: Layout, observed: Mapping[str, Program]) -> tuple[str, set[
     f.put("%upto = add i64 %from, %left0")
     f.put("%row0 = sdiv i64 %upto, %every")
     zero = f"<{layout.types.lanes} x i64>"
-    idle = [f.emit(f"icmp ne {zero} {v['verdict']}, zeroinitializer") for v in starts]
+    idle = [
+        f.writer.both("and", f.emit(f"icmp ne {zero} {v['verdict']}, zeroinitializer"), mask)
+        for v, mask in zip(starts, f.masks, strict=True)
+    ]
     f.put("br label %entry")
     f.label("entry")
     f.put(f"br i1 {f.any(joined(f, idle))}, label %judge, label %quick")
     f.label("quick")
     quick = _quick(f, starts, observed)
-    suspects = joined(f, [flags(f, own, own["least"]) for own in quick])
+    found = zip(quick, f.masks, strict=True)
+    suspects = joined(
+        f, [f.writer.both("and", flags(f, own, own["least"]), mask) for own, mask in found]
+    )
     f.put(f"br i1 {f.any(suspects)}, label %judge, label %keep")
     f.label("keep")
     for k, own in enumerate(quick):
@@ -269,7 +278,12 @@ def _careful(f: LaneLoop, starts: Carried, observed: Any) -> Carried:
     kinds = {s: t.vector for s in f.layout.moving} | dict.fromkeys(VERDICT, integers)
 
     def step(values: Carried) -> tuple[Carried, str]:
-        live = [f.emit(f"icmp eq {integers} {v['verdict']}, zeroinitializer") for v in values]
+        live = [
+            f.writer.both(
+                "and", f.emit(f"icmp eq {integers} {v['verdict']}, zeroinitializer"), mask
+            )
+            for v, mask in zip(values, f.masks, strict=True)
+        ]
         f.put(f"br i1 {f.any(joined(f, live))}, label %forward, label %rest")
         f.label("rest")
         f.put("br label %passed")
@@ -299,17 +313,25 @@ def _end(layout: Layout, observed: Mapping[str, Program]) -> tuple[str, set[str]
     return f.end("ret void")
 
 
-def _streams(f: Function, layout: Layout, observed: Mapping[str, Program]) -> str:
-    """Return whether all rows of whole vectors are aligned."""
-    size = layout.types.size
+def _streams(f: Function, layout: Layout, observed: Mapping[str, Program]) -> tuple[str, str]:
+    """Return whether rows can be written past the caches, and the lane to begin with for that.
+
+    All rows must lie alike: the same distance from a multiple of the vector's size, in every
+    array and at every step.
+    """
+    size, lanes = layout.types.size, layout.types.lanes
     rows = [p for p in pointers(layout, observed) if p.startswith(("%rows_", "%seen"))]
-    total = f.emit(f"mul i64 %stride, {size}")
-    lowest = f.emit(f"mul i64 %low, {size}")
-    total = f.emit(f"or i64 {total}, {lowest}")
-    for p in rows:
-        total = f.emit(f"or i64 {total}, {f.emit(f'ptrtoint ptr {p} to i64')}")
-    odd = f.emit(f"and i64 {total}, {size * layout.types.lanes - 1}")
-    return f.emit(f"icmp eq i64 {odd}, 0")
+    places = [f.emit(f"ptrtoint ptr {p} to i64") for p in rows]
+    apart = f.emit(f"mul i64 %stride, {size}")
+    for place in places[1:]:
+        apart = f.emit(f"or i64 {apart}, {f.emit(f'xor i64 {places[0]}, {place}')}")
+    odd = f.emit(f"and i64 {apart}, {size * lanes - 1}")
+    bytes_ = f.emit(f"and i64 {places[0]}, {size - 1}")
+    alike = f.emit(f"icmp eq i64 {f.emit(f'or i64 {odd}, {bytes_}')}, 0")
+    elements = f.emit(f"udiv i64 {places[0]}, {size}")
+    phase = f.emit(f"and i64 {f.emit(f'add i64 {elements}, %low')}, {lanes - 1}")
+    shift = f.emit(f"select i1 {alike}, i64 {phase}, i64 0")
+    return alike, f.emit(f"sub i64 %low, {shift}")
 
 
 def _start(f: LaneLoop, k: int) -> tuple[dict[str, str], dict[str, str]]:
@@ -365,7 +387,9 @@ def _write_rows(
     start = f.emit(f"mul i64 {p}row, %stride")
     places = [f.emit(f"add i64 {start}, {place}") for place in f.places]
     whole = f.emit(f"add i64 %i, {t.lanes * len(values)}")
-    inside = f.emit(f"icmp sle i64 {whole}, %high")
+    below = f.emit(f"icmp sle i64 {whole}, %high")
+    above = f.emit("icmp sge i64 %i, %low")
+    inside = f.emit(f"and i1 {below}, {above}")
     stream = f.emit(f"and i1 {inside}, %aligned")
     f.put(f"br i1 {stream}, label {p}streaming, label {p}masking")
     f.label(f"{tag}streaming")
