@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from catapult_theory.codegen.buffers import refuse_beyond_memory
 from catapult_theory.errors import InputError, unknown_name
 
 
@@ -44,8 +45,8 @@ def numeric(name: str, value: Any, dtype: Any) -> np.ndarray:
     """
     try:
         array = np.asarray(value)
-        if array.dtype.kind == "O":  # exact numbers such as fractions
-            array = array.astype(float)
+        if array.dtype.kind == "O":  # exact numbers such as fractions; None would become NaN
+            array = np.asarray([float(x) for x in array.flat]).reshape(array.shape)
     except (TypeError, ValueError) as cause:
         raise InputError(f"{name} must be real numbers, got {value!r:.60}") from cause
     if array.dtype.kind not in "iufb":
@@ -192,6 +193,7 @@ def lanes_of(
     except ValueError as cause:
         names = ", ".join(f"{k} {v}" for k, v in zip([*parameters, *states], shapes, strict=True))
         raise InputError(f"shapes do not broadcast against each other: {names}") from cause
+    refuse_beyond_memory({name: (*shape, *inner[name]) for name in states}, dtype)
     count = int(np.prod(shape))
 
     def flat(array: Any, tail: tuple[int, ...]) -> Any:
