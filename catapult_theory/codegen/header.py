@@ -15,6 +15,8 @@ NEEDS = {
     "c": "a C99 compiler and its math.h",
     "jax": "JAX",
 }
+# Numba takes the products of matrices from the BLAS that SciPy brings.
+MATRIX_NEEDS = {**NEEDS, "numba": "NumPy, SciPy and Numba"}
 SIZES = {"m": "number of samples", "d": "number of inputs", "k": "number of outputs"}
 
 
@@ -52,6 +54,7 @@ def header(
     >>> "lam' = " in header(derive(models.uv()), "array")
     True
     """
+    needs = MATRIX_NEEDS if update_map.is_matrix else NEEDS
     lines = [
         f"Exact training dynamics of the model {update_map.model!r}: {update_map.loss} loss, "
         f"{update_map.optimizer}.",
@@ -66,7 +69,7 @@ def header(
         "",
         'Source: Lewkowycz et al., "The large learning rate phase of deep learning: the catapult',
         'mechanism" (arXiv 2003.02218); derived by catapult_theory. This file needs only',
-        f"{NEEDS[backend]}.",
+        f"{needs[backend]}.",
         "Quantities named h depend on the data alone, c on parameters alone; x are intermediate.",
     ]
     return comment("\n".join(lines))
