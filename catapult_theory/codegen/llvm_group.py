@@ -73,13 +73,18 @@ class Layout:
         trees = [*(a.value for a in self.form.per_step), *(n for _, n in self.form.step.outputs)]
         if uses_library(trees):
             return 1
-        each = len(self.states) + 1 + self.watches + len(self.in_loop) + 1
+        each = len(self.states) + 1 + self.watches + self.follows + len(self.in_loop) + 1
         return max(1, min(MOST_VECTORS, (self.registers - 2) // each))
 
     @property
     def watches(self) -> bool:
         """Whether the least squared gradient of a stretch is carried along."""
         return self.form.watched and self.form.step.output("grad_norm2") is not None
+
+    @property
+    def follows(self) -> bool:
+        """Whether the running maximum of the squared gradient is carried at every step."""
+        return not self.form.together and self.form.step.output("grad_norm2") is not None
 
     @property
     def queue(self) -> int:
@@ -248,8 +253,9 @@ def group(layout: Layout, vectors: int, full: bool) -> tuple[str, set[str]]:
     It reads the old rows, writes the new ones and the flags of decided lanes, and returns
     whether the loss of any lane has reached a new peak. Only the full variant notes the step
     of a peak and the squared gradient there: the other one is for stretches without a peak,
-    and has to be repeated in full where it finds one. So the running maximum of the squared
-    gradient goes over the stretches in which the loss reaches a new peak, and over the looks.
+    and has to be repeated in full where it finds one. Where the largest gradient of a lane is
+    found together with its largest loss, its running maximum goes over the stretches with a new
+    peak and over the looks alone.
 
     Parameters
     ----------
@@ -269,7 +275,9 @@ def group(layout: Layout, vectors: int, full: bool) -> tuple[str, set[str]]:
     entry = [_loaded(f, "%old", offset) for offset in offsets]
     f.put("br label %loop")
     f.label("loop")
-    carried = [*layout.states, "peak", *(["when", "largest"] if full else [])]
+    carried = [*layout.states, "peak", *(["when"] if full else [])]
+    if full or layout.follows:
+        carried.append("largest")
     if layout.watches:
         carried.append("least")
     f.put("%t = phi i64 [ 0, %0 ], [ %t1, %loop ]")
@@ -325,6 +333,7 @@ def _peaked(f: Function, values: dict[str, str], full: bool, now: str) -> dict[s
         found["least"] = f.writer.select(less, norm, values["least"])
     if full:
         found["when"] = f.writer.select(record, now, values["when"])
+    if full or f.layout.follows:
         found["largest"] = f.larger(values["largest"], f.output("grad_norm2"))
     return found
 
@@ -337,7 +346,7 @@ def _finish(
     f.bind(end)
     values = {**end, **_peaked(f, end, full, "%later")}
     record = f.writer.compare("ogt", values["peak"], begin["peak"])
-    if full:
+    if full and not f.layout.follows:
         # A lane without a peak of its own keeps to the looks, whatever its neighbours do.
         values["largest"] = f.writer.select(record, values["largest"], begin["largest"])
     values["largest"] = f.larger(values["largest"], f.output("grad_norm2"))

@@ -15,7 +15,7 @@ from catapult_theory.codegen.scaled_form import FACTOR
 
 # Steps between two looks, by the step: (up to this step, so many). A look costs about as much
 # as five steps, a lane that has ended idles until the next one, and most lanes end early.
-LOOKS = ((192, 16),)
+LOOKS = ((256, 16), (1024, 32))
 LAST_LOOKS = 64
 # A lane starts in range if loss and squared gradient lie between these.
 _RANGE = {"float64": (1e-280, 1e190), "float32": (1e-30, 1e30)}

@@ -47,7 +47,9 @@ class RunForm:
         Whether a gradient that has all but vanished may grow again on its way to a minimum, so
         that it has to be looked at after every step. Gradient descent near a minimum multiplies
         the gradient by I - eta H, symmetric and a contraction where the minimum is stable: its
-        norm falls. With momentum it oscillates.
+        norm falls. With momentum it oscillates, and past a saddle it grows again.
+    together : bool
+        Whether the largest gradient of a lane is found where its loss is largest.
     """
 
     step: Program
@@ -55,6 +57,7 @@ class RunForm:
     enter: Program
     leave: Program
     watched: bool
+    together: bool = False
 
     @property
     def hoisted(self) -> tuple[Assignment, ...]:
@@ -153,13 +156,34 @@ def _scaled_form(update_map: Any) -> RunForm | None:
         expression_program(update_map, enter),
         expression_program(back, {**leave, FACTOR: factor}),
         _oscillates(update_map),
+        _together(form),
     )
 
 
+def _together(form: _Form) -> bool:
+    """Whether |grad L|^2 = s L up to a number, with a variable s that cannot turn back.
+
+    That is so if s' - s is a square times s - c: below c the factor s never grows, so that no
+    gradient after a peak of the loss exceeds that at the peak; above c it grows for ever, and no
+    lane converges (uv-model without label: s = a, c = 4).
+    """
+    norm, loss = form.observables.get("grad_norm2"), form.observables["loss"]
+    if norm is None or form.constants:
+        return False
+    ratio = sp.cancel(norm / loss)
+    number, variable = ratio.as_coeff_Mul()
+    if not number.is_positive or variable not in form.updates:
+        return False
+    change = sp.factor(form.updates[variable] - variable)
+    odd = [base for base, power in sp.factor_list(change)[1] if power % 2]
+    return len(odd) == 1 and odd[0].free_symbols == {variable} and sp.degree(odd[0]) == 1
+
+
 def _oscillates(update_map: Any) -> bool:
-    """Whether the optimizer is more than gradient descent on the loss."""
+    """Whether the optimizer is more than gradient descent, or a saddle may pass for a minimum."""
     frame = update_map.frame
-    return frame.trained < len(frame.names) or update_map.decay != 0
+    plain = frame.trained == len(frame.names) and update_map.decay == 0
+    return not plain or "stability_margin" not in update_map.observables
 
 
 def _judged(observables: Mapping[str, Any]) -> dict[str, Any]:
