@@ -1,15 +1,20 @@
 """The guides tell the truth: their code runs, and prints what they say that it prints.
 
 In a page a ``python`` block runs in one namespace per page; a ``console`` block holds command
-lines after ``$``. A ``text`` block, or the lines below a command, must be what is printed.
+lines after ``$``; a ``c`` block is a program. A ``text`` block, or the lines below a command, must
+be what is printed. A word after the language is a package that the block needs; where it is missing
+the rest of the page is still run, and the page counts as skipped.
 """
 
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import io
 import re
 import shlex
+import shutil
+import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,13 +32,21 @@ NOT_RUN = ("pip ", "git ", "catapult report", "pytest", "catapult doctor")
 @dataclass(frozen=True)
 class Block:
     language: str
+    needs: str | None
     text: str
     line: int
 
+    @property
+    def missing(self) -> str:
+        """What the block needs and this machine has not."""
+        if self.language == "c":
+            return "" if shutil.which("gcc") else "gcc"
+        return self.needs if self.needs and importlib.util.find_spec(self.needs) is None else ""
+
 
 def blocks(page: str) -> list[Block]:
-    found = re.finditer(r"^```(\w+)\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
-    return [Block(m[1], m[2], page.count("\n", 0, m.start()) + 1) for m in found]
+    found = re.finditer(r"^```(\w+)(?: (\w+))?\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    return [Block(m[1], m[2], m[3], page.count("\n", 0, m.start()) + 1) for m in found]
 
 
 def plain(text: str) -> str:
@@ -45,6 +58,13 @@ def run_python(block: Block, name: str, namespace: dict) -> str:
     with contextlib.redirect_stdout(io.StringIO()) as printed:
         exec(code, namespace)
     return printed.getvalue()
+
+
+def run_c(block: Block) -> str:
+    Path("main.c").write_text(block.text)
+    flags = ["-std=c99", "-Wall", "-Wextra", "-pedantic", "-Werror", "-O2", "-ffp-contract=off"]
+    subprocess.run(["gcc", *flags, "main.c", "-o", "program", "-lm"], check=True)
+    return subprocess.run(["./program"], capture_output=True, text=True, check=True).stdout
 
 
 def run_command(line: str, monkeypatch) -> str:
@@ -70,14 +90,22 @@ def check_console(block: Block, monkeypatch) -> None:
 
 def check_page(text: str, name: str, monkeypatch) -> None:
     namespace: dict = {"__name__": "page"}
-    printed = ""
+    printed: str | None = ""
+    missing = set()
     for block in blocks(text):
-        if block.language == "python":
+        if block.missing:
+            missing.add(block.missing)
+            printed = None
+        elif block.language == "python":
             printed = run_python(block, name, namespace)
-        elif block.language == "text":
+        elif block.language == "c":
+            printed = run_c(block)
+        elif block.language == "text" and printed is not None:
             assert plain(printed) == plain(block.text), f"{name}:{block.line}"
         elif block.language == "console":
             check_console(block, monkeypatch)
+    if missing:
+        pytest.skip(f"not installed: {', '.join(sorted(missing))}")
 
 
 @pytest.fixture
@@ -102,6 +130,8 @@ def test_the_links_of_a_page_lead_somewhere(page):
 WRONG_PAGES = {
     "output": "```python\nprint(1 + 1)\n```\n\n```text\n3\n```\n",
     "command": "```console\n$ catapult derive uv\nf' = f\n```\n",
+    "C": "```c\nint main(void) { return 0; }\n```\n\n```text\n3\n```\n",
+    "after a missing package": "```python no_such\n1\n```\n\n```python\nassert False\n```\n",
     "error": "```python\nraise AssertionError\n```\n",
 }
 
@@ -109,6 +139,12 @@ WRONG_PAGES = {
 @pytest.mark.parametrize("page", WRONG_PAGES.values(), ids=WRONG_PAGES)
 def test_a_page_that_is_wrong_is_noticed(page, workplace):
     with pytest.raises(AssertionError):
+        check_page(page, "page", workplace)
+
+
+def test_a_block_without_its_package_is_left_out_and_counts_as_skipped(workplace):
+    page = "```python no_such_package\nimport no_such_package\n```\n\n```text\n1\n```\n"
+    with pytest.raises(pytest.skip.Exception, match="no_such_package"):
         check_page(page, "page", workplace)
 
 
