@@ -226,12 +226,9 @@ def test_a_step_of_an_exported_matrix_model_is_the_kernels(catapult, tmp_path, t
         given = "".join(f"{k} = np.array({a.tolist()!r}, dtype=float)\n" for k, a in parts.items())
         got = alone(target, tmp_path, given + MATRIX_CALLS[target], *MATRIX_MORE.get(target, ()))
     assert len(got) == 3
-    # A product sums over samples and sizes, eleven terms at most, in an order of its own; the
-    # numba file works in the eigenbasis of the data, three rotations there and back.
-    allowed = 11 if target != "numba" else 2 * 3 * 11
     for a, b in zip(got, want, strict=True):
-        assert misses(a, b.ravel()) <= allowed
-    assert max(misses(a, b.ravel()) for a, b in zip(got, wrong, strict=True)) > allowed
+        assert misses(a, b.ravel()) <= 1
+    assert max(misses(a, b.ravel()) for a, b in zip(got, wrong, strict=True)) > 1
 
 
 @pytest.mark.parametrize("target", [*PYTHON, "c"])
