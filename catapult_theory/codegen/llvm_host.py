@@ -50,6 +50,11 @@ class Host:
         """Whether a multiplication and an addition are one instruction."""
         return self.instructions != "sse2"
 
+    @property
+    def flush(self) -> str:
+        """By which family's control register denormal numbers are flushed: "x86" or "neon"."""
+        return "neon" if self.instructions == "neon" else "x86"
+
     def lanes(self, dtype: str) -> int:
         """Return how many numbers a vector holds."""
         return self.vector_bytes // (8 if dtype == "float64" else 4)

@@ -64,8 +64,7 @@ def emit_for(update_map: Any, dtype: str, host: Host) -> str:
     parts = [group(layout, k, full) for k, full in sorted(kinds)]
     parts += [judged(layout), llvm_run.enter(layout), llvm_run.leave(layout)]
     parts.append(llvm_run.record_all(layout))
-    flush = "neon" if host.instructions == "neon" else "x86"
-    parts.append(llvm_run.scheduler(layout, flush))
+    parts.append(llvm_run.scheduler(layout, host.flush))
     texts = [text for text, _ in parts]
     texts += [llvm_run.copies(layout), llvm_run.record(layout)]
     declared = sorted(set().union(*(d for _, d in parts)))
@@ -243,8 +242,7 @@ def emit_trajectory(update_map: Any, dtype: str, host: Host, observed: tuple[Any
     """
     layout = layout_for(own_form(update_map), dtype, host)
     seen = {str(e): expression_program(update_map, {"seen": e}) for e in observed}
-    flush = "neon" if host.instructions == "neon" else "x86"
-    text, declared = llvm_trajectory.trajectory(layout, seen, flush)
+    text, declared = llvm_trajectory.trajectory(layout, seen, host.flush)
     tail = "\n".join(sorted(declared))
     return f"{header(update_map, 'llvm', _comment)}\n\n{text}\n\n{tail}\n\n!0 = !{{i32 1}}\n"
 
