@@ -1,8 +1,4 @@
-"""The command line: ``catapult report``, ``derive``, ``export``, ``run`` and more, see ``--help``.
-
-Exit codes: 0 done (a claim holds); 1 a claim fails; 2 bad input, one line on standard error;
-3 a claim that holds only asymptotically or was not decided; 130 interrupted.
-"""
+"""Commands on the dynamics of a model: derive, export, run, phases."""
 
 from __future__ import annotations
 
@@ -13,136 +9,18 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.table import Table
-from typer.core import TyperGroup
 
-from catapult_theory.errors import CatapultError, InputError, OutputError
-
-
-class OneLineErrors(TyperGroup):
-    """The commands, with errors of the toolkit as one line and exit code 2."""
-
-    def invoke(self, ctx: Any) -> Any:
-        """Run a command; typer itself would end an interrupted one without a word."""
-        try:
-            return super().invoke(ctx)
-        except CatapultError as error:
-            typer.echo(f"error: {error}", err=True)
-            raise typer.Exit(2) from error
-        except KeyboardInterrupt as stop:
-            typer.echo("interrupted; what was finished has been kept", err=True)
-            raise typer.Exit(130) from stop
-
-
-app = typer.Typer(
-    name="catapult",
-    cls=OneLineErrors,
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
+from catapult_theory.cli.app import (
+    Inputs,
+    LossName,
+    ModelName,
+    OptimizerName,
+    Outputs,
+    app,
+    model_of,
+    numbers,
 )
-
-MODEL_HELP = "uv, uv:label, uv:0.5 (a label) or linear"
-ModelName = Annotated[str, typer.Argument(metavar="MODEL", help=MODEL_HELP)]
-ModelOption = Annotated[str, typer.Option("--model", help=MODEL_HELP)]
-LossName = Annotated[str, typer.Option("--loss", help="squared, logistic, softmax_cross_entropy")]
-OptimizerName = Annotated[str, typer.Option("--optimizer", help="gd, weight_decay, heavy_ball")]
-Inputs = Annotated[int | None, typer.Option("--inputs", help="linear: input dimension d")]
-Outputs = Annotated[int, typer.Option("--outputs", help="linear: number of outputs k")]
-
-EXIT_OF_VERDICT = {"holds": 0, "holds-under-hypotheses": 0, "fails": 1}
-
-
-def model_of(name: str, inputs: int | None = None, outputs: int = 1) -> Any:
-    """Return the zoo model that a name on the command line means.
-
-    Parameters
-    ----------
-    name : str
-        A zoo name; after a colon ``label`` (a symbol) or a number for the label.
-    inputs, outputs : int
-        Sizes of the linear network.
-
-    Returns
-    -------
-    Model
-
-    Raises
-    ------
-    InputError
-        For an unknown name or label.
-
-    Examples
-    --------
-    >>> model_of("uv:0.5").label
-    1/2
-    """
-    from catapult_theory.symbolic import models
-
-    base, _, label = name.partition(":")
-    if base == "linear":
-        if label:
-            raise InputError(f"{name!r}: the linear network takes its targets with the data")
-        return models.get(base, inputs=inputs, outputs=outputs)
-    if not label:
-        return models.get(base)
-    if label == "label":
-        return models.get(base, label=True)
-    try:
-        return models.get(base, label=float(label))
-    except ValueError as cause:
-        raise InputError(f"{name!r}: after the colon stands 'label' or a number") from cause
-
-
-def numbers(text: str) -> Any:
-    """Return the numbers that a text lists: ``0.5,1,2``, or ``lo:hi:count`` for a range.
-
-    Parameters
-    ----------
-    text : str
-
-    Returns
-    -------
-    float or numpy.ndarray
-
-    Raises
-    ------
-    InputError
-        If it is neither.
-
-    Examples
-    --------
-    >>> numbers("0:1:5")
-    array([0.  , 0.25, 0.5 , 0.75, 1.  ])
-    """
-    import numpy as np
-
-    try:
-        if ":" in text:
-            low, high, count = text.split(":")
-            return np.linspace(float(low), float(high), int(count))
-        values = [float(part) for part in text.split(",")]
-    except ValueError as cause:
-        raise InputError(f"{text!r} is neither numbers (0.5,1,2) nor lo:hi:count") from cause
-    return values[0] if len(values) == 1 else np.array(values)
-
-
-def _print_version(wanted: bool) -> None:
-    if wanted:
-        from catapult_theory import __version__
-
-        typer.echo(f"catapult_theory {__version__}")
-        raise typer.Exit()
-
-
-Version = Annotated[
-    bool, typer.Option("--version", callback=_print_version, is_eager=True, help="print it and end")
-]
-
-
-@app.callback(epilog="Example: catapult report")
-def options(version: Version = False) -> None:
-    """Exact training dynamics at large learning rates: derive, run, verify, report."""
+from catapult_theory.errors import InputError, OutputError
 
 
 @app.command(epilog="Example: catapult derive uv:label --steps")
@@ -338,67 +216,3 @@ def phases(
         rates = np.atleast_1d(numbers(eta))
         for rate, phase in zip(rates, predict_phase(found, eta=rates, **given), strict=True):
             typer.echo(f"eta = {rate:g}: {phase}")
-
-
-@app.command(epilog='Example: catapult verify "lambda\' = lambda + eta*f**2/n*(eta*lambda - 4)"')
-def verify(
-    claim: Annotated[str, typer.Argument(metavar="CLAIM", help="an equation or inequality")],
-    model: ModelOption = "uv",
-    loss: LossName = "squared",
-    optimizer: OptimizerName = "gd",
-    where: Annotated[str | None, typer.Option(help="hypotheses: 'y = 0, eta*lam < 4'")] = None,
-    scaling: Annotated[str | None, typer.Option(help="'f = O(sqrt(n))'")] = None,
-) -> None:
-    """Judge a claim about one training step: proof, counterexample, or order in 1/n."""
-    from catapult_theory.rigor.verify import verify as judge
-
-    verdict = judge(
-        claim, model_of(model), loss=loss, optimizer=optimizer, where=where, scaling=scaling
-    )
-    typer.echo(str(verdict))
-    raise typer.Exit(EXIT_OF_VERDICT.get(verdict.status, 3))
-
-
-@app.command(epilog="Example: catapult report --out my-report")
-def report(
-    out: Annotated[Path, typer.Option(help="folder to write")] = Path("catapult-report"),
-    quick: Annotated[bool, typer.Option("--quick", help="fewer seeds, widths and cases")] = False,
-    seed: Annotated[int, typer.Option(help="seed of every random start")] = 0,
-    threads: Annotated[int | None, typer.Option(help="default: all cores")] = None,
-) -> None:
-    """Do the main job on real data: derive, compile, run, validate; figures, data, one page."""
-    from catapult_theory.report.pipeline import write_report
-
-    paths = write_report(out, quick=quick, seed=seed, threads=threads, console=Console())
-    typer.echo(f"open {paths.index}")
-
-
-@app.command(epilog="Example: catapult doctor")
-def doctor() -> None:
-    """Print versions, compilers and optional parts, and how to get what is missing."""
-    from catapult_theory import __version__
-    from catapult_theory.codegen.storage import cache_folder
-    from catapult_theory.doctor import examine
-
-    table = Table(title=f"catapult_theory {__version__}")
-    for column in ("part", "for", "version"):
-        table.add_column(column)
-    parts = examine()
-    for part in parts:
-        table.add_row(part.name, part.purpose, part.version or "[red]missing[/red]")
-    Console().print(table)
-    for part in parts:
-        if part.version is None:
-            typer.echo(f"to get {part.name}: {part.remedy}")
-    typer.echo(f"generated code is cached in {cache_folder()}")
-
-
-def main() -> None:
-    """Run the command line.
-
-    Examples
-    --------
-    >>> main.__name__
-    'main'
-    """
-    app()

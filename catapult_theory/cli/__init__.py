@@ -1,0 +1,23 @@
+"""The command line: ``catapult report``, ``derive``, ``export``, ``run`` and more, see ``--help``.
+
+Exit codes: 0 done (a claim holds); 1 a claim fails; 2 bad input, one line on standard error;
+3 a claim that holds only asymptotically or was not decided; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+from catapult_theory.cli import claims, dynamics, reports
+from catapult_theory.cli.app import OneLineErrors, app, model_of, numbers
+
+__all__ = ["OneLineErrors", "app", "claims", "dynamics", "main", "model_of", "numbers", "reports"]
+
+
+def main() -> None:
+    """Run the command line.
+
+    Examples
+    --------
+    >>> main.__name__
+    'main'
+    """
+    app()

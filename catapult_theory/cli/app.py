@@ -1,0 +1,135 @@
+"""The application: its errors, its options, and how models and numbers are written on it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from catapult_theory.errors import CatapultError, InputError
+
+
+class OneLineErrors(TyperGroup):
+    """The commands, with errors of the toolkit as one line and exit code 2."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command; typer itself would end an interrupted one without a word."""
+        try:
+            return super().invoke(ctx)
+        except CatapultError as error:
+            typer.echo(f"error: {error}", err=True)
+            raise typer.Exit(2) from error
+        except KeyboardInterrupt as stop:
+            typer.echo("interrupted; what was finished has been kept", err=True)
+            raise typer.Exit(130) from stop
+
+
+app = typer.Typer(
+    name="catapult",
+    cls=OneLineErrors,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+
+MODEL_HELP = "uv, uv:label, uv:0.5 (a label) or linear"
+ModelName = Annotated[str, typer.Argument(metavar="MODEL", help=MODEL_HELP)]
+ModelOption = Annotated[str, typer.Option("--model", help=MODEL_HELP)]
+LossName = Annotated[str, typer.Option("--loss", help="squared, logistic, softmax_cross_entropy")]
+OptimizerName = Annotated[str, typer.Option("--optimizer", help="gd, weight_decay, heavy_ball")]
+Inputs = Annotated[int | None, typer.Option("--inputs", help="linear: input dimension d")]
+Outputs = Annotated[int, typer.Option("--outputs", help="linear: number of outputs k")]
+
+
+def model_of(name: str, inputs: int | None = None, outputs: int = 1) -> Any:
+    """Return the zoo model that a name on the command line means.
+
+    Parameters
+    ----------
+    name : str
+        A zoo name; after a colon ``label`` (a symbol) or a number for the label.
+    inputs, outputs : int
+        Sizes of the linear network.
+
+    Returns
+    -------
+    Model
+
+    Raises
+    ------
+    InputError
+        For an unknown name or label.
+
+    Examples
+    --------
+    >>> model_of("uv:0.5").label
+    1/2
+    """
+    from catapult_theory.symbolic import models
+
+    base, _, label = name.partition(":")
+    if base == "linear":
+        if label:
+            raise InputError(f"{name!r}: the linear network takes its targets with the data")
+        return models.get(base, inputs=inputs, outputs=outputs)
+    if not label:
+        return models.get(base)
+    if label == "label":
+        return models.get(base, label=True)
+    try:
+        return models.get(base, label=float(label))
+    except ValueError as cause:
+        raise InputError(f"{name!r}: after the colon stands 'label' or a number") from cause
+
+
+def numbers(text: str) -> Any:
+    """Return the numbers that a text lists: ``0.5,1,2``, or ``lo:hi:count`` for a range.
+
+    Parameters
+    ----------
+    text : str
+
+    Returns
+    -------
+    float or numpy.ndarray
+
+    Raises
+    ------
+    InputError
+        If it is neither.
+
+    Examples
+    --------
+    >>> numbers("0:1:5")
+    array([0.  , 0.25, 0.5 , 0.75, 1.  ])
+    """
+    import numpy as np
+
+    try:
+        if ":" in text:
+            low, high, count = text.split(":")
+            return np.linspace(float(low), float(high), int(count))
+        values = [float(part) for part in text.split(",")]
+    except ValueError as cause:
+        raise InputError(f"{text!r} is neither numbers (0.5,1,2) nor lo:hi:count") from cause
+    return values[0] if len(values) == 1 else np.array(values)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from catapult_theory import __version__
+
+        typer.echo(f"catapult_theory {__version__}")
+        raise typer.Exit()
+
+
+Version = Annotated[
+    bool, typer.Option("--version", callback=_print_version, is_eager=True, help="print it and end")
+]
+
+
+@app.callback(epilog="Example: catapult report")
+def options(version: Version = False) -> None:
+    """Exact training dynamics at large learning rates: derive, run, verify, report."""
