@@ -194,7 +194,7 @@ def test_an_interrupted_command_says_so_and_ends_with_130(catapult, monkeypatch)
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "model_of", interrupted)
+    monkeypatch.setattr(cli.dynamics, "model_of", interrupted)
     done = catapult("derive uv")
     assert done.code == 130
     assert done.err == "interrupted; what was finished has been kept\n"
@@ -204,7 +204,7 @@ def test_an_error_that_nobody_foresaw_is_not_hidden(monkeypatch):
     def broken(*_):
         raise ZeroDivisionError
 
-    monkeypatch.setattr(cli, "model_of", broken)
+    monkeypatch.setattr(cli.dynamics, "model_of", broken)
     monkeypatch.setattr(sys, "argv", ["catapult", "derive", "uv"])
     with pytest.raises(ZeroDivisionError):
         cli.main()

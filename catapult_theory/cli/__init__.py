@@ -6,7 +6,8 @@ Exit codes: 0 done (a claim holds); 1 a claim fails; 2 bad input, one line on st
 
 from __future__ import annotations
 
-from catapult_theory.cli import claims, dynamics, reports
+# In the order in which the help lists them.
+from catapult_theory.cli import dynamics, claims, reports  # isort: skip
 from catapult_theory.cli.app import OneLineErrors, app, model_of, numbers
 
 __all__ = ["OneLineErrors", "app", "claims", "dynamics", "main", "model_of", "numbers", "reports"]
