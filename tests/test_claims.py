@@ -17,8 +17,8 @@ from catapult_theory.rigor import Verdict, verify
 from catapult_theory.symbolic import models
 from catapult_theory.symbolic.closure import derive
 from catapult_theory.symbolic.model import Model
+from catapult_theory.symbolic.symbols import data, matrix, vectors
 from catapult_theory.symbolic.symbols import n as width
-from catapult_theory.symbolic.symbols import vectors
 
 HOLDS, ASYMPTOTIC, UNDER = "holds", "holds-asymptotically", "holds-under-hypotheses"
 FAILS, OPEN = "fails", "not-checked"
@@ -478,9 +478,11 @@ def test_model_of_the_users_own_is_judged() -> None:
     assert verify("f' = f*(1 + eta*lam)", model).status == FAILS
 
 
-def test_matrix_map_is_refused_with_a_remedy() -> None:
-    with pytest.raises(ClaimError, match="scalar"):
-        verify("W' = W", models.linear(inputs=3))
+def test_matrix_map_without_names_is_refused_with_a_remedy() -> None:
+    V, U, X = matrix("V", rows=2), matrix("U", cols=3), data("X", cols=3)
+    model = Model(output=X @ U.T @ V.T / sp.sqrt(width), matrices=(V, U), data=X)
+    with pytest.raises(ClaimError, match="observables="):
+        verify("Gamma' = Gamma", model)
 
 
 def test_unknown_loss_is_an_input_error() -> None:

@@ -12,14 +12,14 @@ from dataclasses import dataclass, replace
 
 from catapult_theory.errors import ClaimError
 from catapult_theory.rigor import claim_size as limits
+from catapult_theory.rigor.claim_indices import index_token, labels_of
 from catapult_theory.rigor.claim_text import (
     FUNCTIONS,
-    Token,
     bar_tokens,
     number_text,
     tokens_of,
 )
-from catapult_theory.rigor.vocabulary import Vocabulary
+from catapult_theory.rigor.claim_token import Token, Words
 
 _LEX = re.compile(
     r"(?P<skip>\s+|~|&|\$+|\\[,;:!> ]|\\(?:left|right|quad|qquad|displaystyle|limits|nonumber"
@@ -31,17 +31,24 @@ _LEX = re.compile(
 _END = re.compile(r"(?:\\[,;:!> \\\])]|[\s$.,;]|\\end\{[a-z]+\*?\})*$")
 _GREEK = {
     "eta": "eta", "lambda": "lam", "beta": "beta", "omega": "omega", "kappa": "kappa",
-    "Delta": "Delta", "Theta": "Theta", "ell": "loss",
+    "Delta": "Delta", "Theta": "Theta", "ell": "loss", "zeta": "zeta",
 }  # fmt: skip
 _SIGNS = {
     "cdot": "*", "times": "*", "ast": "*", "le": "<=", "leq": "<=", "leqslant": "<=", "lt": "<",
     "ge": ">=", "geq": ">=", "geqslant": ">=", "gt": ">",
 }  # fmt: skip
 _BRACKETS = {"lbrace": "(", "rbrace": ")", "{": "(", "}": ")", "lbrack": "(", "rbrack": ")"}
-_BARS = ("vert", "lvert", "rvert", "|")
+_BARS = ("vert", "lvert", "rvert", "|", "Vert", "lVert", "rVert")
 _FRACTIONS = ("frac", "dfrac", "tfrac", "cfrac")
 _WORDS = ("text", "mathrm", "operatorname", "mathit", "textit", "textrm")
-_FACES = ("mathcal", "mathbf", "boldsymbol", "mathsf")
+_TRACES = ("tr", "Tr", "trace")
+_FACES = ("mathcal", "mathbf", "boldsymbol", "mathsf", "bm", "vec", "mathbb")
+_TRANSPOSES = (["T"], ["top"], ["intercal"])
+_FACES_OF_T = ("mathsf", "mathrm", "rm", "sf", "text", "(", ")")
+_WORDS = ("text", "mathrm", "operatorname", "mathit", "textit", "textrm")
+_TRACES = ("tr", "Tr", "trace")
+_FACES = ("mathcal", "mathbf", "boldsymbol", "mathsf", "bm", "vec", "mathbb")
+_TRANSPOSED = (["T"], ["top"], ["intercal"], ["mathsf", "{", "T", "}"], ["mathrm", "{", "T", "}"])
 _TILDES = ("tilde", "widetilde")
 _RELATION = ("=", "<", ">", "≤", "≥")
 
@@ -51,7 +58,7 @@ def is_latex(text: str) -> bool:
     return "\\" in text or "$" in text
 
 
-def tokens_in(text: str, vocabulary: Vocabulary) -> list[Token]:
+def tokens_in(text: str, vocabulary: Words) -> list[Token]:
     """Cut a text, plain or LaTeX, into tokens; implied products are not yet put in.
 
     Raises
@@ -90,7 +97,7 @@ def _pieces(text: str) -> list[_Piece]:
     return pieces
 
 
-def latex_tokens(text: str, vocabulary: Vocabulary) -> list[Token]:
+def latex_tokens(text: str, vocabulary: Words) -> list[Token]:
     r"""Cut LaTeX into the tokens of plain text.
 
     Parameters
@@ -98,7 +105,7 @@ def latex_tokens(text: str, vocabulary: Vocabulary) -> list[Token]:
     text : str
         Names are single letters, Greek commands, ``\tilde f`` (the residual g) and words in
         ``\text{...}``; a subscript is t or t+1.
-    vocabulary : Vocabulary
+    vocabulary : Vocabulary or MatrixVocabulary
 
     Raises
     ------
@@ -115,7 +122,7 @@ def latex_tokens(text: str, vocabulary: Vocabulary) -> list[Token]:
 class _Reader:
     """Recursive descent over the pieces; each method returns tokens and moves on."""
 
-    def __init__(self, pieces: Sequence[_Piece], vocabulary: Vocabulary) -> None:
+    def __init__(self, pieces: Sequence[_Piece], vocabulary: Words) -> None:
         self._pieces = pieces
         self._vocabulary = vocabulary
         self._next = 0
@@ -189,11 +196,15 @@ class _Reader:
         if word in _TILDES or word in _FACES or word in _WORDS:
             return self._decorated(piece, depth)
         if word in _SIGNS:
-            sign = _SIGNS[word]
-            return [Token("operator" if sign == "*" else "relation", sign, at)]
+            sign = self._dot if word == "cdot" else _SIGNS[word]
+            return [Token("operator" if sign in ("*", "//") else "relation", sign, at)]
         if word in _BRACKETS:
             kind = "open" if _BRACKETS[word] == "(" else "close"
             return [Token(kind, _BRACKETS[word], at)]
+        if word == "sum" and self._vocabulary.is_matrix:
+            return self._sum(at)
+        if word in _TRACES and self._vocabulary.is_matrix:
+            return self._function("trace", at)
         if word in ("prime",):
             return [Token("prime", "'", at)]
         if word in ("exp", "log", "ln", "tanh", "min", "max"):
@@ -210,11 +221,14 @@ class _Reader:
         """Read a tilde (the residual), a face such as calligraphic L, or an upright word."""
         if piece.text in _TILDES:
             inner = [t for t in self._argument(piece, depth) if t.kind not in ("open", "close")]
-            if [t.text for t in inner[:1]] != ["f"] or any(t.kind != "prime" for t in inner[1:]):
+            rest = [t for t in inner[1:] if t.kind not in ("prime", "index")]
+            if [t.text for t in inner[:1]] != ["f"] or rest:
                 raise ClaimError(f"only f carries a tilde, at position {piece.at}")
             name, *marks = self._named("g", piece.at)
             return [name, *inner[1:], *marks]
         word = self._braced_word(piece)
+        if word in _TRACES and self._vocabulary.is_matrix:
+            return self._function("trace", piece.at)
         if word in FUNCTIONS:
             return self._function(word, piece.at)
         return self._named(word, piece.at)
@@ -252,15 +266,14 @@ class _Reader:
         while (following := self._peek()) is not None:
             if following.text == "_" and following.kind == "sign":
                 self._next += 1
-                if self._index(following):
-                    out.append(Token("prime", "'", following.at))
+                out += self._subscript(following)
             elif following.text == "'" and not power:
                 self._next += 1
                 out.append(Token("prime", "'", following.at))
             elif following.text == "^" and not power:
                 self._next += 1
                 power = self._power(following.at, 1)
-                if power[0].kind == "prime":
+                if not power or power[0].kind == "prime":
                     out, power = out + power, []
             else:
                 break
@@ -268,32 +281,72 @@ class _Reader:
             raise ClaimError(f"two marks of time at position {at}: a claim is about one step")
         return out + power
 
-    def _index(self, mark: _Piece) -> bool:
-        """Read the subscript t or t+1 and return whether it is the latter."""
+    def _subscript(self, mark: _Piece) -> list[Token]:
+        """Read a subscript: the steps t and t+1, and for matrices the labels of indices."""
+        text = self._group()
+        if text not in ("t", "t+1") and not self._vocabulary.is_matrix:
+            raise ClaimError(
+                f"the subscript {text[:20]!r} at position {mark.at} is not read: only t and t+1 are"
+            )
+        labels, after = labels_of(text, mark.at)
+        marks = [Token("prime", "'", mark.at)] if after else []
+        return [*marks, index_token(labels, mark.at)] if labels else marks
+
+    def _group(self) -> str:
+        """Read a group in braces, or one letter or command, as words with spaces between them."""
         texts: list[str] = []
         first = self._peek()
         self._next += 1
         if first is not None and first.text == "{" and first.kind == "sign":
-            while (piece := self._peek()) is not None and piece.text != "}":
-                texts.append(piece.text)
+            depth = 1
+            while depth and (piece := self._peek()) is not None:
+                depth += {"{": 1, "}": -1}.get(piece.text, 0)
+                texts += [] if piece.text in ("{", "}") else [piece.text]
                 self._next += 1
-            self._next += 1
+        elif first is not None and first.kind in ("letters", "number"):
+            self._next -= 1
+            texts.append(self._taken(first))
         elif first is not None:
             texts.append(first.text)
-        index = "".join(texts)
-        if index not in ("t", "t+1"):
-            raise ClaimError(
-                f"the subscript {index[:20]!r} at position {mark.at} is not read: "
-                "only t and t+1 are"
-            )
-        return index == "t+1"
+        return " ".join(texts).replace("t + 1", "t+1")
+
+    def _sum(self, at: int) -> list[Token]:
+        """Read a sum over indices; its limits are those of the index and are not kept."""
+        following = self._peek()
+        if following is None or following.text != "_":
+            raise ClaimError(f"the sum at position {at} lacks its index: write \\sum_\\beta")
+        self._next += 1
+        labels, _ = labels_of(self._group().partition("=")[0], at)
+        following = self._peek()
+        if following is not None and following.text == "^" and following.kind == "sign":
+            self._next += 1
+            self._group()
+        return [Token("sum", f"i_{label}", at) for label in labels]
+
+    @property
+    def _dot(self) -> str:
+        """The operator of a centred dot: between vectors it is their inner product."""
+        return "//" if self._vocabulary.is_matrix else "*"
 
     def _power(self, at: int, depth: int) -> list[Token]:
+        if found := self._marked(at):
+            return found
         argument = self._argument(_Piece("sign", "^", at), depth)
         inner = [t for t in argument if t.kind not in ("open", "close")]
         if [t.kind for t in inner] == ["prime"]:
             return [Token("prime", "'", at)]
         return [Token("operator", "**", at), *argument]
+
+    def _marked(self, at: int) -> list[Token]:
+        """Read a superscript that is no power: a transpose, or the step (t+1)."""
+        start = self._next
+        plain = [word for word in self._group().split() if word not in _FACES_OF_T]
+        if plain == ["t+1"]:
+            return [Token("prime", "'", at)]
+        if self._vocabulary.is_matrix and plain in _TRANSPOSES:
+            return [Token("transpose", "T", at)]
+        self._next = start
+        return []
 
     def _argument(self, piece: _Piece, depth: int) -> list[Token]:
         """Return the argument of a command: a group in braces, or a single digit or letter."""
@@ -314,15 +367,20 @@ class _Reader:
 
     def _first_character(self, piece: _Piece) -> Token:
         r"""Take one digit or letter from a run, as TeX does: \frac12 is a half."""
+        head = self._taken(piece)
+        if piece.kind == "number":
+            return Token("number", head, piece.at)
+        return self._name(head, piece.at)
+
+    def _taken(self, piece: _Piece) -> str:
+        """Take the first character of a piece, and leave the rest of it to be read."""
         head, tail = piece.text[0], piece.text[1:]
         if tail:
             rest = replace(piece, text=tail, at=piece.at + 1)
             self._pieces = [*self._pieces[: self._next], rest, *self._pieces[self._next + 1 :]]
         else:
             self._next += 1
-        if piece.kind == "number":
-            return Token("number", head, piece.at)
-        return self._name(head, piece.at)
+        return head
 
     def _grouped(self, tokens: list[Token], at: int) -> list[Token]:
         return [Token("open", "(", at), *tokens, Token("close", ")", at)]
@@ -331,7 +389,7 @@ class _Reader:
         return self._pieces[self._next] if self._next < len(self._pieces) else None
 
 
-def tokens_at(character: str, at: int, vocabulary: Vocabulary) -> list[Token]:
+def tokens_at(character: str, at: int, vocabulary: Words) -> list[Token]:
     """Return the tokens of a single character inside LaTeX, such as a Greek letter."""
     try:
         found = tokens_of(character, vocabulary)

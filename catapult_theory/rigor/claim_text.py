@@ -15,7 +15,8 @@ from fractions import Fraction
 
 from catapult_theory.errors import ClaimError
 from catapult_theory.rigor import claim_size as limits
-from catapult_theory.rigor.vocabulary import Vocabulary
+from catapult_theory.rigor.claim_indices import matrix_tokens, with_sums
+from catapult_theory.rigor.claim_token import OPERAND_ENDS, Token, Words
 
 FUNCTIONS = ("sqrt", "exp", "log", "tanh", "abs", "min", "max", "next")
 _FUNCTION_ALIASES = {"ln": "log", "√": "sqrt", "Abs": "abs", "Min": "min", "Max": "max"}
@@ -37,29 +38,8 @@ _OPERATORS = {
     "^": "**", "·": "*", "×": "*", "⋅": "*", "∙": "*", "−": "-", "÷": "/",
 }  # fmt: skip
 _SUPERSCRIPTS = {"²": "2", "³": "3", "⁴": "4", "⁵": "5", "⁶": "6"}
+_POSTFIX = {"prime": "next", "transpose": "transpose"}
 _OPEN, _CLOSE = "([{", ")]}"
-
-
-@dataclass(frozen=True)
-class Token:
-    """One token in the parser's own spelling.
-
-    Parameters
-    ----------
-    kind : str
-        "name", "number", "function", "operator", "relation", "open", "close", "comma", "prime".
-    text : str
-        A canonical name, a digit string or a Python operator.
-    at : int
-        Position in the user's text, from 1.
-    spaced : bool
-        Whether white space stands before it.
-    """
-
-    kind: str
-    text: str
-    at: int
-    spaced: bool = False
 
 
 def checked_text(text: object) -> str:
@@ -79,13 +59,13 @@ def checked_text(text: object) -> str:
     return text
 
 
-def tokens_of(text: str, vocabulary: Vocabulary) -> list[Token]:
+def tokens_of(text: str, vocabulary: Words) -> list[Token]:
     """Cut plain text into tokens, resolving every name.
 
     Parameters
     ----------
     text : str
-    vocabulary : Vocabulary
+    vocabulary : Vocabulary or MatrixVocabulary
 
     Returns
     -------
@@ -114,10 +94,12 @@ def tokens_of(text: str, vocabulary: Vocabulary) -> list[Token]:
 
 
 def _next_tokens(
-    text: str, at: int, before: Sequence[Token], bars: list[int], vocabulary: Vocabulary
+    text: str, at: int, before: Sequence[Token], bars: list[int], vocabulary: Words
 ) -> tuple[list[Token], int]:
     """Return the tokens that start at a position and where they end."""
     char, here = text[at], at + 1
+    if vocabulary.is_matrix and (found := matrix_tokens(text, at, vocabulary)):
+        return found
     if match := _NAME.match(text, at):
         return name_tokens(text, match, vocabulary)
     if match := _NUMBER.match(text, at):
@@ -144,14 +126,14 @@ def _next_tokens(
 
 def bar_tokens(before: Sequence[Token], bars: list[int], here: int) -> list[Token]:
     """Return the tokens of a bar: it closes an absolute value after an operand, else opens one."""
-    if bars and before and before[-1].kind in ("name", "number", "close", "prime"):
+    if bars and before and before[-1].kind in OPERAND_ENDS:
         bars.pop()
         return [Token("close", ")", here)]
     bars.append(here)
     return [Token("function", "abs", here), Token("open", "(", here)]
 
 
-def name_tokens(text: str, match: re.Match[str], vocabulary: Vocabulary) -> tuple[list[Token], int]:
+def name_tokens(text: str, match: re.Match[str], vocabulary: Words) -> tuple[list[Token], int]:
     """Return the tokens of a name with its marks of time: ``_next``, primes, indices t, t+1."""
     word, end, here = match.group(), match.end(), match.start() + 1
     function = _FUNCTION_ALIASES.get(word, word)
@@ -181,7 +163,7 @@ def name_tokens(text: str, match: re.Match[str], vocabulary: Vocabulary) -> tupl
 def _prime(match: re.Match[str], before: Sequence[Token], here: int) -> list[Token]:
     if len(match.group().strip()) > 1 or (before and before[-1].kind == "prime"):
         raise ClaimError(f"two primes at position {here}: a claim is about one step")
-    if not before or before[-1].kind not in ("name", "close"):
+    if not before or before[-1].kind not in ("name", "close", "index", "transpose"):
         raise ClaimError(f"the prime at position {here} follows neither a name nor a parenthesis")
     return [Token("prime", "'", here)]
 
@@ -225,8 +207,8 @@ def with_products(tokens: Sequence[Token]) -> list[Token]:
     groups: list[bool] = []
     for token in tokens:
         last = out[-1] if out else None
-        ends = last is not None and last.kind in ("name", "number", "close", "prime")
-        if ends and token.kind in ("name", "number", "function", "open"):
+        ends = last is not None and last.kind in OPERAND_ENDS
+        if ends and token.kind in ("name", "number", "function", "open", "sum"):
             _check_product(token, divisor)
             out.append(Token("operator", "*", token.at))
             divisor = False
@@ -278,11 +260,11 @@ def check_nesting(tokens: Iterable[Token]) -> None:
 
 
 def with_steps(tokens: Sequence[Token]) -> list[Token]:
-    """Return the tokens with each prime turned into the function ``next`` around its operand."""
+    """Return the tokens with each prime and transpose turned into a function of its operand."""
     out: list[Token] = []
     starts: list[int] = []
     start = 0
-    for token in tokens:
+    for token in with_sums(tokens):
         if token.kind == "open":
             called = bool(out) and out[-1].kind == "function"
             starts.append(len(out) - 1 if called else len(out))
@@ -290,10 +272,11 @@ def with_steps(tokens: Sequence[Token]) -> list[Token]:
             start = starts.pop()
         elif token.kind == "name":
             start = len(out)
-        if token.kind != "prime":
+        if token.kind not in _POSTFIX:
             out.append(token)
             continue
-        out[start:start] = [Token("function", "next", token.at), Token("open", "(", token.at)]
+        name = _POSTFIX[token.kind]
+        out[start:start] = [Token("function", name, token.at), Token("open", "(", token.at)]
         out.append(Token("close", ")", token.at))
     return out
 

@@ -74,7 +74,7 @@ class Verdict:
         lines = [f"{self.claim}", f"  {self._headline()}"]
         if self.hypotheses:
             lines.append(f"  hypotheses: {', '.join(self.hypotheses)}")
-        if self.difference != 0:
+        if self.difference not in (0, sp.nan):
             title = "margin" if self.kind == "inequality" else "claimed minus true"
             lines.append(f"  {title}: {_short(self.difference)}")
         if self.counterexample is not None:

@@ -39,11 +39,12 @@ class Counterexample(Mapping[str, Fraction]):
 
     Parameters
     ----------
-    numbers : mapping from names to Fraction
+    numbers : mapping from names to Fraction, or to SymPy matrices
     relation : tuple of str
         Left side, sign and right side of the link of the claim that fails.
     left, right : Fraction or sympy.Expr
-        The values of its two sides; SymPy numbers where they are irrational.
+        The values of its two sides; SymPy numbers where they are irrational, matrices where the
+        sides are.
     after : mapping from names to numbers
         The state variables after the step, where the claim speaks of them.
     """
@@ -67,7 +68,7 @@ class Counterexample(Mapping[str, Fraction]):
         return hash((frozenset(self.numbers.items()), self.relation))
 
     def __str__(self) -> str:
-        state = ", ".join(f"{k} = {v}" for k, v in self.numbers.items())
+        state = ", ".join(f"{k} = {_matrix_text(v)}" for k, v in self.numbers.items())
         later = "".join(f", {k}' = {_shown(v)}" for k, v in self.after.items())
         left, link, right = self.relation
         return (
@@ -76,14 +77,32 @@ class Counterexample(Mapping[str, Fraction]):
         )
 
 
+@dataclass(frozen=True, eq=False)
+class Meaningless(Counterexample):
+    """Sizes at which a claim about matrices means nothing, with the reason."""
+
+    reason: str = ""
+
+    def __str__(self) -> str:
+        sizes = ", ".join(f"{k} = {v}" for k, v in self.numbers.items())
+        return f"at {sizes or 'all sizes'}: {self.reason}"
+
+
 def _shown(number: Any) -> str:
-    text = str(number)
+    text = _matrix_text(number) if getattr(number, "shape", ()) else str(number)
+    if getattr(number, "shape", ()):
+        return text
     if isinstance(number, Fraction):
         return (
             text if len(text) <= 40 else f"{float(number):.10g} (a fraction of {len(text)} digits)"
         )
     decimal = sp.N(number, 12)
     return f"{text} = {decimal}" if len(text) <= 60 else f"{decimal}"
+
+
+def _matrix_text(value: Any) -> str:
+    """Return a number, or a matrix as its rows."""
+    return str(value.tolist()) if getattr(value, "shape", ()) else str(value)
 
 
 @dataclass(frozen=True)

@@ -18,18 +18,18 @@ from catapult_theory.errors import ClaimError
 from catapult_theory.rigor.claim_latex import is_latex, tokens_in
 from catapult_theory.rigor.claim_text import (
     Source,
-    Token,
     check_nesting,
     checked_text,
     with_products,
     with_steps,
 )
+from catapult_theory.rigor.claim_token import Token
 from catapult_theory.rigor.claim_tree import Reader, Relation, from_sympy
 from catapult_theory.rigor.vocabulary import Vocabulary
 
 MOST_HYPOTHESES = 12
-_CONSERVED = re.compile(r"\s*conserved\s*:", re.IGNORECASE)
-_SCALE = re.compile(r"(?:=\s*O|~|=)\s*(\(.*\)|.+)", re.DOTALL)
+CONSERVED = re.compile(r"\s*conserved\s*:", re.IGNORECASE)
+SCALE = re.compile(r"(?:=\s*O|~|=)\s*(\(.*\)|.+)", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def read_claim(claim: Any, vocabulary: Vocabulary) -> Claim:
     if isinstance(claim, sp.Basic):
         return Claim(str(claim)[:200], from_sympy(claim, vocabulary))
     text = checked_text(claim)
-    if match := _CONSERVED.match(text):
+    if match := CONSERVED.match(text):
         padded = " " * match.end() + text[match.end() :]
         if not padded.strip():
             raise ClaimError("conserved: needs an expression, such as conserved: a - 4")
@@ -94,11 +94,12 @@ def read_claim(claim: Any, vocabulary: Vocabulary) -> Claim:
             raise ClaimError("conserved: takes an expression of the state without primes")
         return Claim(text.strip(), (Relation(vocabulary.primed(value), "=", value),))
     tokens = tokens_in(text, vocabulary)
-    _check_relations(tokens)
+    check_relations(tokens)
     return Claim(text.strip(), _reader(tokens, vocabulary).relations())
 
 
-def _check_relations(tokens: Sequence[Token]) -> None:
+def check_relations(tokens: Sequence[Token]) -> None:
+    """Refuse tokens without a relation, with two equals signs, or with an empty side."""
     signs = [t for t in tokens if t.kind == "relation"]
     if not signs:
         raise ClaimError("the text holds no relation: write =, <, <=, > or >= between two sides")
@@ -107,12 +108,13 @@ def _check_relations(tokens: Sequence[Token]) -> None:
         raise ClaimError(
             f"two equals signs, the second at position {equations[1].at}: state one equation"
         )
-    for side in _split(tokens, "relation"):
+    for side in split(tokens, "relation"):
         if not side:
             raise ClaimError(f"a side of the relation at position {signs[0].at} is empty")
 
 
-def _split(tokens: Sequence[Token], kind: str) -> list[list[Token]]:
+def split(tokens: Sequence[Token], kind: str) -> list[list[Token]]:
+    """Return the tokens in parts, cut at tokens of a kind outside parentheses."""
     parts: list[list[Token]] = [[]]
     depth = 0
     for token in tokens:
@@ -162,10 +164,10 @@ def _from_text(where: str, vocabulary: Vocabulary) -> list[Claim]:
     text = re.sub(r"\band\b|;|∧|&&", lambda m: ",".ljust(len(m.group())), checked_text(where))
     tokens = tokens_in(text, vocabulary)
     found = []
-    parts = [part for part in _split(tokens, "comma") if part]
+    parts = [part for part in split(tokens, "comma") if part]
     for part, following in zip(parts, [*parts[1:], None], strict=True):
         try:
-            _check_relations(part)
+            check_relations(part)
             end = following[0].at - 1 if following else len(text)
             own = text[part[0].at - 1 : end].strip(" ,\n\t$")
             found.append(Claim(own, _reader(part, vocabulary).relations()))
@@ -237,7 +239,7 @@ def read_scaling(scaling: Any, vocabulary: Vocabulary) -> Scaling:
             if part.strip()
         ]
     elif isinstance(scaling, Mapping):
-        pairs = [(str(getattr(k, "name", k)), _exponent(v)) for k, v in scaling.items()]
+        pairs = [(str(getattr(k, "name", k)), exponent_of(v)) for k, v in scaling.items()]
     else:
         raise ClaimError("scaling is a text such as 'f = O(sqrt(n))' or a mapping {'f': 1/2}")
     for name, exponent in pairs:
@@ -253,7 +255,7 @@ def read_scaling(scaling: Any, vocabulary: Vocabulary) -> Scaling:
 def _scale(part: str, vocabulary: Vocabulary) -> tuple[str, Fraction]:
     name, match = re.match(r"\s*\\?(\w*)\s*", part), None
     if name is not None:
-        match = _SCALE.fullmatch(part[name.end() :].strip())
+        match = SCALE.fullmatch(part[name.end() :].strip())
     if name is None or match is None or not name.group(1):
         raise ClaimError(f"cannot read the scaling {part.strip()[:40]!r}: write f = O(sqrt(n))")
     value = _reader(tokens_in(match.group(1), vocabulary), vocabulary).expression()
@@ -264,7 +266,8 @@ def _scale(part: str, vocabulary: Vocabulary) -> tuple[str, Fraction]:
     return name.group(1), Fraction(int(power.p), int(power.q))
 
 
-def _exponent(value: Any) -> Fraction:
+def exponent_of(value: Any) -> Fraction:
+    """Return an exponent of n as a fraction, or refuse it."""
     exact = isinstance(value, (Rational, sp.Rational)) and not isinstance(value, bool)
     if not exact and not isinstance(value, float):
         raise ClaimError(f"an exponent of n is a number, not {value!r}")
@@ -283,11 +286,16 @@ def _exponent(value: Any) -> Fraction:
 
 
 __all__ = [
+    "CONSERVED",
+    "SCALE",
     "Claim",
     "Relation",
     "Scaling",
+    "check_relations",
+    "exponent_of",
     "is_latex",
     "read_claim",
     "read_hypotheses",
     "read_scaling",
+    "split",
 ]

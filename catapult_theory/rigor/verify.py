@@ -20,6 +20,13 @@ from catapult_theory.rigor.claims import Verdict, power_text
 from catapult_theory.rigor.counterexample import Counterexample, Goal, can_be_met, search
 from catapult_theory.rigor.identities import Difference, relative_order, vanishes
 from catapult_theory.rigor.inequalities import certificate
+from catapult_theory.rigor.matrix_reading import (
+    read_matrix_claim,
+    read_matrix_hypotheses,
+    read_matrix_scaling,
+)
+from catapult_theory.rigor.matrix_verify import judged
+from catapult_theory.rigor.matrix_vocabulary import MatrixVocabulary
 from catapult_theory.rigor.orders import leaves_domain, order_of
 from catapult_theory.rigor.positivity import Budget
 from catapult_theory.rigor.problem import Facts, margin
@@ -101,23 +108,33 @@ def verify(
     True
     """
     vocabulary = _vocabulary(model, loss, optimizer)
-    judged = _Judge(
+    if isinstance(vocabulary, MatrixVocabulary):
+        return judged(
+            vocabulary,
+            read_matrix_claim(claim, vocabulary),
+            read_matrix_hypotheses(where, vocabulary),
+            read_matrix_scaling(scaling, vocabulary),
+        )
+    judge = _Judge(
         vocabulary,
         read_claim(claim, vocabulary),
         read_hypotheses(where, vocabulary),
         read_scaling(scaling, vocabulary),
     )
-    return judged.verdict()
+    return judge.verdict()
 
 
-def _vocabulary(model: Any, loss: Any, optimizer: Any) -> Vocabulary:
+def _vocabulary(model: Any, loss: Any, optimizer: Any) -> Vocabulary | MatrixVocabulary:
     if isinstance(model, UpdateMap):
-        return Vocabulary.of(model)
+        return MatrixVocabulary.of(model) if model.is_matrix else Vocabulary.of(model)
     from catapult_theory.symbolic.closure import derive
 
     label = getattr(model, "label", None)
     number = label if isinstance(label, sp.Expr) and label.is_Rational else None
-    return Vocabulary.of(derive(model, loss=loss, optimizer=optimizer), number)
+    update_map = derive(model, loss=loss, optimizer=optimizer)
+    if update_map.is_matrix:
+        return MatrixVocabulary.of(update_map)
+    return Vocabulary.of(update_map, number)
 
 
 @dataclass(frozen=True)

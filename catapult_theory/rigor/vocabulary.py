@@ -66,6 +66,8 @@ class Vocabulary:
     carried: tuple[str, ...] = ()
     _sizes: dict[sp.Symbol, Size] = field(default_factory=dict, compare=False, repr=False)
 
+    is_matrix = False
+
     @classmethod
     def of(cls, update_map: UpdateMap, label: sp.Expr | None = None) -> Vocabulary:
         """Return the vocabulary of a scalar map.
