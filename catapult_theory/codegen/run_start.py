@@ -217,13 +217,14 @@ def _drawn(
     if n.name not in lanes.values:
         raise InputError(f"a start law needs the width n as a parameter of {update_map.model}")
     frame = update_map.frame
-    columns = sum(length_of(c, sizes) for c in frame.columns[: frame.trained])
+    counts = [length_of(c, sizes) for c in frame.columns[: frame.trained]]
+    columns = sum(counts)
     seeds = np.asarray(law.seeds, dtype=np.int64)
     width = lanes.values[n.name]
     distinct, position = np.unique(width.values, return_inverse=True)
     several = seeds.size > 1
     shape = (seeds.size, distinct.size) if several else (distinct.size,)
-    gram = np.asarray(law.gram(columns, distinct, shape)).reshape(
+    gram = _frames_drawn(update_map, law, counts, distinct, shape).reshape(
         seeds.size, distinct.size, columns, columns
     )
     states = update_map.state_from_gram(gram, distinct, sizes=sizes)
@@ -238,6 +239,32 @@ def _drawn(
     spread = lanes.extended(values, coords)
     full = Lanes(spread.sizes, spread.values, {**spread.coords, **recorded})
     return Start(full, law.describe(), ranges([int(s) for s in law.seeds]), drawn=True)
+
+
+def _frames_drawn(
+    update_map: UpdateMap,
+    law: StartLaw,
+    counts: list[int],
+    widths: Array,
+    shape: tuple[int, ...],
+) -> Array:
+    """Return Gram matrices over n: of each frame from the start of its own length."""
+    frame, columns = update_map.frame, sum(counts)
+    if not frame.groups:
+        return np.asarray(law.gram(columns, widths, shape))
+    owner = np.repeat(frame.groups[: frame.trained], counts)
+    total = np.zeros((*shape, columns, columns))
+    for share in sorted(set(frame.shares)):
+        rows = widths * int(share.p)
+        if (rows % int(share.q)).any():
+            raise InputError(
+                f"{update_map.model} shares its units out in frames of {share} of the width: "
+                f"take widths that are multiples of {share.q}"
+            )
+        drawn = np.asarray(law.gram(columns, rows // int(share.q), shape)) * float(share)
+        inside = np.array([frame.shares[i] == share for i in owner])
+        total += np.where((owner[:, None] == owner) & inside, drawn, 0.0)
+    return total
 
 
 def _core_shape(state: Array, core: tuple[str, ...]) -> tuple[int, ...]:

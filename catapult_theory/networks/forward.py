@@ -39,6 +39,8 @@ class GenericNetwork:
         order is that of the frame.
     label : float or array, optional
         The target of a network without data; left out, the network takes data.
+    frozen : tuple of str
+        Parameters that are not trained.
 
     Raises
     ------
@@ -57,6 +59,7 @@ class GenericNetwork:
     function: Callable[[Mapping[str, Any], Any], Any]
     shapes: Shapes
     label: Any = None
+    frozen: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not callable(self.function):
@@ -117,6 +120,7 @@ class GenericNetwork:
         gradient = {
             k: np.stack([p[k] for p in parts]).reshape(parameters[k].shape) for k in self.shapes
         }
+        gradient |= {k: np.zeros_like(gradient[k]) for k in self.frozen}
         return outputs, gradient
 
     def jvp(self, parameters: Mapping[str, Array], X: Any, tangent: Mapping[str, Array]) -> Array:

@@ -1,14 +1,17 @@
 """Parameter arrays by name: their shapes, the frame of width-n columns, and lanes.
 
 A shape is a tuple of integers and the text ``"n"`` for the width: ``("n",)`` is a vector,
-``(3, "n")`` and ``("n", 64)`` are matrices with one side of length n. Arrays may carry
-leading axes, the lanes: independent networks that are trained side by side.
+``(3, "n")`` and ``("n", 64)`` are matrices with one side of length n, ``("n/2", 64)`` belongs
+to one half of the hidden units. Arrays may carry leading axes, the lanes: independent networks
+that are trained side by side.
 """
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping
+from fractions import Fraction
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
@@ -17,6 +20,7 @@ import numpy.typing as npt
 from catapult_theory.errors import InputError
 
 WIDTH = "n"
+_SIDE = re.compile(r"([1-9]\d*)?n(?:/([1-9]\d*))?")
 
 Array: TypeAlias = npt.NDArray[np.float64]
 Parameters: TypeAlias = dict[str, Array]
@@ -51,6 +55,26 @@ class Network(Protocol):
         """Return the derivative of the outputs along a direction of the parameters."""
 
 
+def frozen_of(network: Any) -> tuple[str, ...]:
+    """Return the parameters that a network holds fixed: no gradient, no decay.
+
+    Parameters
+    ----------
+    network : Network
+
+    Returns
+    -------
+    tuple of str
+        Empty for a network that says nothing of it.
+
+    Examples
+    --------
+    >>> frozen_of(None)
+    ()
+    """
+    return tuple(getattr(network, "frozen", ()))
+
+
 def checked_shapes(shapes: Any) -> Shapes:
     """Return the shapes as a dict of tuples, or say what is wrong with them.
 
@@ -65,7 +89,8 @@ def checked_shapes(shapes: Any) -> Shapes:
     Raises
     ------
     InputError
-        If a size is neither a positive integer nor ``"n"``, or if no size is ``"n"``.
+        If a size is neither a positive integer nor ``"n"`` (or a part of it, ``"n/2"``), or if
+        no size is.
 
     Examples
     --------
@@ -79,16 +104,90 @@ def checked_shapes(shapes: Any) -> Shapes:
         if isinstance(shape, (str, int)):
             raise InputError(f'the shape of {name!r} must be a tuple such as ("n",), got {shape!r}')
         table[name] = tuple(_size(name, s) for s in shape)
-    if not any(WIDTH in shape for shape in table.values()):
+    if not any(share_of(size) for shape in table.values() for size in shape):
         raise InputError('no parameter has a side of the width: use "n" in its shape')
     return table
 
 
+def share_of(size: Any) -> Fraction | None:
+    """Return which part of the width n a side is: 1 for ``"n"``, 1/2 for ``"n/2"``.
+
+    Parameters
+    ----------
+    size : int or str
+
+    Returns
+    -------
+    Fraction or None
+        None for a number, which does not grow with the width.
+
+    Examples
+    --------
+    >>> share_of("3n/4"), share_of(7)
+    (Fraction(3, 4), None)
+    """
+    found = _SIDE.fullmatch(size) if isinstance(size, str) else None
+    if found is None:
+        return None
+    return Fraction(int(found[1] or 1), int(found[2] or 1))
+
+
+def rows_of(share: Fraction, n: int) -> int:
+    """Return the length of a side that is a part of the width.
+
+    Parameters
+    ----------
+    share : Fraction
+    n : int
+
+    Returns
+    -------
+    int
+
+    Raises
+    ------
+    InputError
+        If it is not a whole number.
+
+    Examples
+    --------
+    >>> rows_of(Fraction(1, 2), 64)
+    32
+    """
+    rows = share * n
+    if rows.denominator != 1:
+        raise InputError(
+            f"a width of {n} cannot be shared out: {share} of it is no whole number; take a "
+            f"multiple of {share.denominator}"
+        )
+    return int(rows)
+
+
+def width_axis(shape: Shape) -> int:
+    """Return the axis of a parameter that grows with the width, -1 if it is not a single one.
+
+    Parameters
+    ----------
+    shape : tuple
+
+    Returns
+    -------
+    int
+
+    Examples
+    --------
+    >>> width_axis((3, "n")), width_axis(("n", "n"))
+    (1, -1)
+    """
+    axes = [i for i, size in enumerate(shape) if share_of(size) is not None]
+    return axes[0] if len(axes) == 1 else -1
+
+
 def _size(name: str, size: Any) -> int | str:
-    if isinstance(size, str) and size == WIDTH:
-        return WIDTH
+    if share_of(size):
+        return str(size)
     if isinstance(size, bool) or not isinstance(size, (int, np.integer)) or size < 1:
-        raise InputError(f'sizes of {name!r} are positive integers or "n", got {size!r}')
+        raise InputError(f'sizes of {name!r} are positive integers, "n" or a part of it such as "n/2", got {size!r}')
     return int(size)
 
 
@@ -150,7 +249,7 @@ def columns(shapes: Shapes) -> int:
     74
     """
     for name, shape in shapes.items():
-        if shape.count(WIDTH) != 1:
+        if width_axis(shape) < 0:
             raise InputError(
                 f"parameter {name!r} of shape {shape} is not made of width-n columns: a Gram "
                 "matrix needs exactly one side of length n in every parameter"
@@ -160,11 +259,13 @@ def columns(shapes: Shapes) -> int:
 
 def columns_of(shape: Shape) -> int:
     """Return the number of width-n columns in one parameter: the product of its other sides."""
-    return math.prod(int(s) for s in shape if s != WIDTH)
+    return math.prod(int(s) for s in shape if not share_of(s))
 
 
 def frame(parameters: Mapping[str, Array], shapes: Shapes) -> Array:
     """Return all parameters as columns of length n, in the order of the shapes.
+
+    Parameters that fill a part of the width are shorter: zeros stand below them.
 
     Parameters
     ----------
@@ -192,9 +293,18 @@ def frame(parameters: Mapping[str, Array], shapes: Shapes) -> Array:
     for name, shape in shapes.items():
         array = parameters[name]
         lead = array.ndim - len(shape)
-        upright = np.moveaxis(array, lead + shape.index(WIDTH), lead)
+        upright = np.moveaxis(array, lead + width_axis(shape), lead)
         parts.append(upright.reshape(*upright.shape[: lead + 1], columns_of(shape)))
-    return np.concatenate(parts, axis=-1)
+    longest = max(part.shape[-2] for part in parts)
+    return np.concatenate([_lengthened(part, longest) for part in parts], axis=-1)
+
+
+def _lengthened(columns_: Array, rows: int) -> Array:
+    missing = rows - columns_.shape[-2]
+    if not missing:
+        return columns_
+    zeros = np.zeros((*columns_.shape[:-2], missing, columns_.shape[-1]))
+    return np.concatenate([columns_, zeros], axis=-2)
 
 
 def split(columns_: Array, shapes: Shapes) -> Parameters:
@@ -220,9 +330,9 @@ def split(columns_: Array, shapes: Shapes) -> Parameters:
     lead = columns_.ndim - 2
     for name, shape in shapes.items():
         last = first + columns_of(shape)
-        rest = tuple(int(s) for s in shape if s != WIDTH)
+        rest = tuple(int(s) for s in shape if not share_of(s))
         block = columns_[..., first:last].reshape(*columns_.shape[:-1], *rest)
-        axis = lead + shape.index(WIDTH)
+        axis = lead + width_axis(shape)
         parameters[name] = np.ascontiguousarray(np.moveaxis(block, lead, axis))
         first = last
     return parameters
@@ -250,7 +360,11 @@ def gram(parameters: Mapping[str, Array], shapes: Shapes) -> Array:
            [ 5.5, 12.5]])
     """
     phi = frame(parameters, shapes)
-    return np.asarray(np.swapaxes(phi, -1, -2) @ phi / phi.shape[-2])
+    name, shape = next(iter(shapes.items()))
+    axis = width_axis(shape)
+    length = parameters[name].shape[parameters[name].ndim - len(shape) + axis]
+    width = length / share_of(shape[axis])  # type: ignore[operator]
+    return np.asarray(np.swapaxes(phi, -1, -2) @ phi / float(width))
 
 
 def checked(parameters: Any, shapes: Shapes) -> tuple[Parameters, int, tuple[int, ...]]:
@@ -282,22 +396,24 @@ def checked(parameters: Any, shapes: Shapes) -> tuple[Parameters, int, tuple[int
         given = sorted(parameters) if isinstance(parameters, Mapping) else type(parameters).__name__
         raise InputError(f"the network's parameters are {list(shapes)}, got {given}")
     arrays = {name: _finite(name, parameters[name]) for name in shapes}
-    widths, lanes = set(), set()
+    widths: set[Fraction] = set()
+    lanes = set()
     for name, shape in shapes.items():
         actual = arrays[name].shape
         lead = len(actual) - len(shape)
         pairs = list(zip(shape, actual[max(lead, 0) :], strict=False))
-        if lead < 0 or any(s not in (WIDTH, size) for s, size in pairs):
+        if lead < 0 or any(not share_of(s) and s != size for s, size in pairs):
             raise InputError(
                 f"parameter {name!r} has shape {actual}: expected {shape}, with any lanes in front"
             )
-        widths |= {size for s, size in pairs if s == WIDTH}
+        widths |= {size / part for s, size in pairs if (part := share_of(s))}
         lanes.add(actual[:lead])
-    if len(widths) != 1 or widths == {0}:
-        raise InputError(f"the parameters must share one width n >= 1, got {sorted(widths)}")
+    if len(widths) != 1 or widths == {0} or min(widths).denominator != 1:
+        got = ", ".join(map(str, sorted(widths)))
+        raise InputError(f"the parameters must share one width n >= 1, got {got}")
     if len(lanes) != 1:
         raise InputError(f"the parameters must have the same lanes, got {sorted(lanes)}")
-    return arrays, widths.pop(), lanes.pop()
+    return arrays, int(widths.pop()), lanes.pop()
 
 
 def _finite(name: str, value: Any) -> Array:

@@ -16,14 +16,16 @@ import numpy as np
 
 from catapult_theory.errors import InputError
 from catapult_theory.networks.parameters import (
-    WIDTH,
     Array,
     Parameters,
     Shapes,
     checked_shapes,
     columns,
     positive_integer,
+    rows_of,
+    share_of,
     split,
+    width_axis,
 )
 
 LARGEST_WIDTH = 1e12
@@ -280,12 +282,34 @@ def bartlett(source: np.random.Generator, degrees: Any) -> Array:
 
 def _raw(shapes: Shapes, n: int, seed: int) -> Parameters:
     source = generator(seed, n)
-    framed = {name: shape for name, shape in shapes.items() if shape.count(WIDTH) == 1}
-    drawn = split(source.standard_normal((n, columns(framed))), framed)
+    framed = {name: shape for name, shape in shapes.items() if width_axis(shape) >= 0}
+    drawn = _framed(framed, n, seed, source)
     for name, shape in shapes.items():
         if name not in drawn:
-            drawn[name] = source.standard_normal([n if s == WIDTH else int(s) for s in shape])
+            sides = (share_of(s) for s in shape)
+            lengths = [int(s) if part is None else rows_of(part, n)
+                       for s, part in zip(shape, sides, strict=True)]  # fmt: skip
+            drawn[name] = source.standard_normal(lengths)
     return {name: drawn[name] for name in shapes}
+
+
+def _framed(shapes: Shapes, n: int, seed: int, source: np.random.Generator) -> Parameters:
+    """Cut parameters from one array of all columns; from one of each length where they differ.
+
+    A frame of n/2 units is made of columns of the start of width n/2, so that it has the Gram
+    matrix that `gram` draws there.
+    """
+    count = columns(shapes)
+    shares = {share_of(shape[width_axis(shape)]) for shape in shapes.values()}
+    drawn: Parameters = {}
+    for share in sorted(share for share in shares if share):
+        rows = rows_of(share, n)
+        stream = source if rows == n else generator(seed, rows)
+        cut = split(stream.standard_normal((rows, count)), shapes)
+        drawn |= {
+            name: cut[name] for name, s in shapes.items() if share_of(s[width_axis(s)]) == share
+        }
+    return drawn
 
 
 def _seed(value: Any) -> int:

@@ -16,7 +16,7 @@ import numpy as np
 from catapult_theory.errors import InputError
 from catapult_theory.networks import ntk
 from catapult_theory.networks.optimizers import Buffers, Rates, over
-from catapult_theory.networks.parameters import Array, Network, Parameters
+from catapult_theory.networks.parameters import Array, Network, Parameters, frozen_of
 from catapult_theory.networks.problem import Problem, pose
 from catapult_theory.networks.recorder import NoRecorder, Recorder, StepRecorder, cadence
 from catapult_theory.networks.result import TrainingResult, TrainingStatus, TrainingSummary
@@ -282,8 +282,10 @@ def _evaluate(problem: Problem, batch: Batch) -> Point:
         batch.parameters, problem.X, lambda F: problem.loss.gradient(F, batch.Y) / samples
     )
     if batch.rates.omega.any():
+        held = frozen_of(problem.network)
         gradient = {
-            k: g + over(batch.rates.omega, g) * batch.parameters[k] for k, g in gradient.items()
+            k: g if k in held else g + over(batch.rates.omega, g) * batch.parameters[k]
+            for k, g in gradient.items()
         }
     loss = problem.loss.value(outputs, batch.Y)
     flat = [g.reshape(len(g), -1) for g in gradient.values()]

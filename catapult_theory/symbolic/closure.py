@@ -75,9 +75,10 @@ def derive(
     if model.is_matrix:
         from catapult_theory.symbolic.matrix_closure import derive_matrix
 
-        return derive_matrix(model, cost, rule, observables)
-    named = _requested(model, observables)
-    return _Derivation(model, cost, rule, named).update_map()
+        found = derive_matrix(model, cost, rule, observables)
+    else:
+        found = _Derivation(model, cost, rule, _requested(model, observables)).update_map()
+    return found.subs(model.values) if model.values else found
 
 
 def _requested(model: Model, observables: Any) -> dict[str, Any]:
@@ -97,11 +98,15 @@ class _Derivation:
         self.model, self.loss, self.rule = model, loss, rule
         self.named = {k: e for k, e in named.items() if e is not None}
         self.asked = [k for k, e in named.items() if e is None]
-        names = [v.atom.name for v in model.vectors]
+        names = list(model.names)
         _check_closed([model.output, *self.named.values()], names)
-        buffers = ["P" * c + f"_{name}" for c in range(1, rule.copies) for name in names]
+        self.moving = [v.atom.name for v in model.vectors]
+        buffers = ["P" * c + f"_{name}" for c in range(1, rule.copies) for name in self.moving]
         self.trained = len(names)
-        self.gram = GramMatrix((*names, *buffers))
+        owners = [*names, *(self.moving * (rule.copies - 1))]
+        single = model.parts.is_single
+        groups = () if single else tuple(model.parts.group(name) for name in owners)
+        self.gram = GramMatrix((*names, *buffers), groups)
         self.output = self.gram.of(model.output)
         self.steps: list[Step] = []
 
@@ -126,49 +131,63 @@ class _Derivation:
 
     @cached_property
     def slopes(self) -> sp.ImmutableMatrix:
-        """The symmetric gradient D of the output in that matrix."""
-        whole = self.gram.symmetric_gradient(self.output)
-        return sp.ImmutableMatrix(whole[: self.trained, : self.trained])
+        """The symmetric gradient D of the output in that matrix; 0 in columns of fixed vectors."""
+        whole = sp.Matrix(self.gram.symmetric_gradient(self.output)[: self.trained, : self.trained])
+        whole[:, len(self.moving) :] = sp.zeros(self.trained, self.trained - len(self.moving))
+        return sp.ImmutableMatrix(whole)
 
     @cached_property
     def kernel(self) -> sp.Expr:
         """The tangent kernel (4/n) tr(D Gamma D)."""
-        return sp.expand(4 / n * (self.slopes * self.base * self.slopes).trace())
+        return sp.expand(4 / n * (self.slopes.T * self.base * self.slopes).trace())
 
     def _step_matrix(self) -> tuple[sp.Matrix, dict[sp.Symbol, sp.Expr]]:
         """Return M with opaque g, and the functions of Gamma that its entries contain."""
         D = self.slopes
         opaque, functions = _opaque(D, self.gram)
         G = (2 * g / n) * opaque
-        step = self.rule.step_matrix(sp.Matrix(G))
-        self._explain_gradient(D, G)
+        step = self._with_fixed(self.rule.step_matrix(sp.Matrix(G)))
+        self._explain_gradient(D, G, step)
         at_point = {s: self._at_point(e) for s, e in functions.items()}
         return step, at_point
 
+    def _with_fixed(self, step: Any) -> sp.ImmutableMatrix:
+        """Return the step with vectors that stay where they are, and without their buffers."""
+        p, k = self.trained, len(self.moving)
+        kept = [i for i in range(step.shape[0]) if i < p or i % p < k]
+        fixed = sp.Matrix(step)
+        for i in range(k, p):
+            fixed[:, i] = sp.eye(step.shape[0])[:, i]
+        return sp.ImmutableMatrix(fixed.extract(kept, kept))
+
     def _at_point(self, function: sp.Expr) -> sp.Expr:
         """Return a function of the parameters' Gram matrix where the gradient is taken."""
-        point, p = self.rule.point, self.trained
+        point, p, k = self.rule.point, self.trained, len(self.moving)
         if list(point) == [1] + [0] * (len(point) - 1):
             return function
+        later = [(weight, p + a * k) for a, weight in enumerate(point[1:])]
+
+        def where(i: int) -> list[tuple[Any, int]]:
+            """Return the copies of vector i with their weights; a fixed vector has one."""
+            return [(point[0], i), *((w, first + i) for w, first in later)] if i < k else [(1, i)]
+
         table = {
             self.gram.matrix[i, j]: sum(
-                point[a] * point[b] * self.gram.matrix[a * p + i, b * p + j]
-                for a in range(len(point))
-                for b in range(len(point))
+                a * b * self.gram.matrix[r, s] for a, r in where(i) for b, s in where(j)
             )
-            for i in range(p)
-            for j in range(i, p)
+            for i, j in self.gram.pairs
+            if j < p
         }
         return function.xreplace(table)
 
-    def _explain_gradient(self, D: Any, G: Any) -> None:
+    def _explain_gradient(self, D: Any, G: Any, step: Any) -> None:
         names = self.gram.names[: self.trained]
         gradients = tuple(
             (
                 sp.Symbol(f"dL/d{name}"),
                 sp.Add(*(G[i, j] * sp.Symbol(names[i]) for i in range(len(names)))),
             )
-            for j, name in enumerate(names)
+            for j, name in enumerate(self.moving)
         )
         self.steps += [
             Step(
@@ -184,7 +203,7 @@ class _Derivation:
             Step(
                 f"The optimizer ({self.rule.name}) acts on the frame from the right, "
                 "Phi' = Phi M, so that Gamma' = M^T Gamma M is closed at every width:",
-                ((sp.Symbol("M"), self.rule.step_matrix(sp.Matrix(G))),),
+                ((sp.Symbol("M"), step),),
             ),
         ]
 
@@ -210,7 +229,7 @@ class _Derivation:
     ) -> dict[Any, Any]:
         """Return the new state with g opaque, and record that step."""
         inside = {s: coordinates.express(e) for s, e in functions.items()}
-        images = dict(zip(self.gram.entries, _upper(linear.image), strict=True))
+        images = dict(zip(self.gram.entries, self.gram.upper(linear.image), strict=True))
         updates = {}
         for s, definition in coordinates.definitions.items():
             image = coordinates.express(sp.expand(definition.xreplace(images)))
@@ -227,7 +246,7 @@ class _Derivation:
         """Return imbalances |phi_i|^2 - |phi_j|^2 that the step only rescales."""
         found: dict[Any, tuple[sp.Expr, sp.Expr]] = {}
         inside = {s: coordinates.express(e) for s, e in functions.items()}
-        p = self.trained
+        p = len(self.moving)
         for i in range(p):
             for j in range(i + 1, p):
                 difference = self.gram.matrix[i, i] - self.gram.matrix[j, j]
@@ -291,7 +310,13 @@ class _Derivation:
             carried=rest,
             domain=domain_of(self.gram, coordinates),
             gram={s: self._readable(e) for s, e in definitions.items()},
-            frame=Frame(self.gram.names, (1,) * len(self.gram.names), self.trained),
+            frame=Frame(
+                self.gram.names,
+                (1,) * len(self.gram.names),
+                self.trained,
+                self.gram.groups,
+                self.model.parts.shares if self.gram.groups else (),
+            ),
             steps=tuple(self.steps),
             threshold=self.rule.full_threshold(),
             decay=self.rule.decay,
@@ -307,7 +332,8 @@ class _Derivation:
         p = self.trained
         slope = self.loss.derivative().subs(here, simultaneous=True)
         curve = self.loss.derivative(2).subs(here, simultaneous=True)
-        total = (2 * g / n) * self.slopes + self.rule.decay * sp.eye(p)
+        moving = sp.diag(*(int(i < len(self.moving)) for i in range(p)))
+        total = (2 * g / n) * self.slopes + self.rule.decay * moving
         norm = coordinates.express(sp.expand(n * (total.T * self.base * total).trace()))
         seen: dict[str, Any] = {"loss": self.loss.expression.subs(here, simultaneous=True)}
         if f not in coordinates.definitions:
@@ -315,18 +341,13 @@ class _Derivation:
         seen["lam"] = tidy(coordinates.express(self.kernel))
         if coordinates.closed(norm):
             seen["grad_norm2"] = tidy(norm.subs(g, slope))
-        top = sharpness(self.gram, p, self.output, coordinates)
+        top = sharpness(self.gram, p, self.output, coordinates) if p == len(self.moving) else None
         if top is not None:
             at = top.subs({g: slope, sp.Symbol("h"): curve}, simultaneous=True)
             seen["sharpness"] = at + self.rule.decay
             eta = self.rule.parameters[0]
             seen["stability_margin"] = self.rule.stability_threshold() - eta * at
         return seen
-
-
-def _upper(matrix: Any) -> list[sp.Expr]:
-    p = matrix.shape[0]
-    return [matrix[i, j] for i in range(p) for j in range(i, p)]
 
 
 def _check_closed(expressions: Iterable[sp.Expr], names: list[str]) -> None:

@@ -33,6 +33,9 @@ class Coordinates:
 
     def express(self, expression: sp.Expr) -> sp.Expr:
         """Return an expression of Gamma in the state, expanded so that free entries cancel."""
+        for s, definition in self.definitions.items():
+            if sp.expand(expression - definition) == 0:
+                return s
         replaced = expression.xreplace(dict(self.elimination))
         if replaced.free_symbols & set(self.entries):
             return sp.expand(replaced)

@@ -17,6 +17,8 @@ from catapult_theory.symbolic.gram import GramMatrix
 from catapult_theory.symbolic.symbols import g, n
 
 LARGEST_FRAME = 2
+# The square root of the width as a symbol: sqrt(n) itself is no polynomial generator.
+ROOT = sp.Symbol("r", positive=True)
 
 
 def sharpness(
@@ -46,11 +48,10 @@ def sharpness(
     expressed = coordinates.express(sp.expand(polynomial))
     if not coordinates.closed(expressed):
         return None
-    root_width = sp.Symbol("r", positive=True)  # sqrt(n) itself is no polynomial generator
-    _, factors = sp.Poly(expressed.subs(n, root_width**2), x).factor_list()
+    _, factors = sp.Poly(expressed.subs(n, ROOT**2), x).factor_list()
     if any(part.degree() > 2 for part, _ in factors):
         return None
-    parts = [part.as_expr().subs(root_width, sp.sqrt(n)) for part, _ in factors]
+    parts = [part.as_expr().subs(ROOT, sp.sqrt(n)) for part, _ in factors]
     roots = [root for part in parts for root in _largest_roots(part, x)]
     return _maximum(roots)
 
@@ -70,14 +71,14 @@ def _characteristic(gram: GramMatrix, p: int, output: sp.Expr, x: sp.Symbol) -> 
         columns.append(list(image))
     hessian = sp.Matrix(columns).T
     outside = (2 / n) * g * D
-    inside_part = hessian.charpoly(x).as_expr()
-    return sp.expand(inside_part * outside.charpoly(x).as_expr())
+    parts = (matrix.subs(n, ROOT**2).charpoly(x).as_expr() for matrix in (hessian, outside))
+    return sp.expand(sp.Mul(*parts).subs(ROOT, sp.sqrt(n)))
 
 
 def _along(gram: GramMatrix, p: int, function: sp.Expr, move: Any) -> sp.Expr:
     """Return the derivative of a function of Gamma along a symmetric displacement."""
     return sp.Add(
-        *(sp.diff(function, gram.matrix[i, j]) * move[i, j] for i in range(p) for j in range(i, p))
+        *(sp.diff(function, gram.matrix[i, j]) * move[i, j] for i, j in gram.pairs if j < p)
     )
 
 

@@ -37,7 +37,7 @@ def domain_of(gram: GramMatrix, coordinates: Coordinates) -> tuple[Any, ...]:
     """
     functionals = [_matrix_of(gram, row) for row in coordinates.basis]
     relations: list[Any] = []
-    for block in _blocks(functionals, len(gram.names)):
+    for block in _blocks_of_frames(gram, functionals):
         small = (block.T * gram.matrix * block).applyfunc(sp.expand)
         expressed = small.applyfunc(coordinates.express)
         if all(coordinates.closed(e) for e in expressed):
@@ -51,7 +51,22 @@ def _matrix_of(gram: GramMatrix, row: Row) -> sp.Matrix:
     """Return the symmetric Q with the functional tr(Q Gamma)."""
     p = len(gram.names)
     weight = dict(zip(gram.entries, row, strict=True))
-    return sp.Matrix(p, p, lambda i, j: weight[gram.matrix[i, j]] / (1 if i == j else 2))
+    return sp.Matrix(p, p, lambda i, j: weight.get(gram.matrix[i, j], 0) / (1 if i == j else 2))
+
+
+def _blocks_of_frames(gram: GramMatrix, functionals: list[sp.Matrix]) -> list[sp.Matrix]:
+    """Return the maps of each frame; of several together, also the one that keeps them all."""
+    p = len(gram.names)
+    labels = sorted(set(gram.groups))
+    if len(labels) < 2:
+        return _blocks(functionals, p)
+    found = []
+    for label in labels:
+        rows = [i for i in range(p) if gram.groups[i] == label]
+        inside = sp.eye(p)[:, rows]
+        small = [Q.extract(rows, rows) for Q in functionals]
+        found += [inside * block for block in _blocks(small, len(rows))]
+    return [*found, sp.eye(p)]
 
 
 def _blocks(functionals: list[sp.Matrix], p: int) -> list[sp.Matrix]:

@@ -31,16 +31,22 @@ class GramMatrix:
     ----------
     names : tuple of str
         Parameters first, then their buffers.
+    groups : tuple of int
+        The frame of each name; vectors of different frames have no inner product, and 0 stands
+        in its place. Left out, all belong to one frame.
     """
 
     names: tuple[str, ...]
+    groups: tuple[int, ...] = ()
 
     @cached_property
     def matrix(self) -> sp.ImmutableMatrix:
         """The matrix of entry symbols, of shape (p, p)."""
         p = len(self.names)
 
-        def entry(i: int, j: int) -> sp.Symbol:
+        def entry(i: int, j: int) -> sp.Expr:
+            if self.groups and self.groups[i] != self.groups[j]:
+                return sp.S.Zero
             a, b = self.names[min(i, j)], self.names[max(i, j)]
             return sp.Symbol(f"Gamma_{a}_{b}", real=True)
 
@@ -49,16 +55,23 @@ class GramMatrix:
     @cached_property
     def entries(self) -> tuple[sp.Symbol, ...]:
         """The distinct entries, row by row of the upper triangle."""
+        return self.upper(self.matrix)
+
+    @cached_property
+    def pairs(self) -> tuple[tuple[int, int], ...]:
+        """The places of the entries."""
         p = len(self.names)
-        return tuple(self.matrix[i, j] for i in range(p) for j in range(i, p))
+        return tuple((i, j) for i in range(p) for j in range(i, p) if self.matrix[i, j] != 0)
+
+    def upper(self, matrix: Any) -> tuple[Any, ...]:
+        """Return what stands in a matrix of the same shape where the entries stand."""
+        return tuple(matrix[i, j] for i, j in self.pairs)
 
     @cached_property
     def inner(self) -> dict[sp.Symbol, Any]:
         """Each entry as an inner product divided by the width."""
-        p = len(self.names)
         vectors = [sp.Symbol(name, real=True) for name in self.names]
-        pairs = ((i, j) for i in range(p) for j in range(i, p))
-        return {self.matrix[i, j]: Inner(vectors[i], vectors[j]) / n for i, j in pairs}
+        return {self.matrix[i, j]: Inner(vectors[i], vectors[j]) / n for i, j in self.pairs}
 
     def of(self, expression: sp.Expr) -> sp.Expr:
         """Return an expression of inner products as a function of the entries."""
@@ -81,6 +94,8 @@ class GramMatrix:
         """Return D: the derivative on the diagonal, half of it off the diagonal."""
 
         def entry(i: int, j: int) -> sp.Expr:
+            if self.matrix[i, j] == 0:
+                return sp.S.Zero
             d = sp.diff(function, self.matrix[i, j])
             return d if i == j else d / 2
 
@@ -191,9 +206,7 @@ class LinearStep:
     def __init__(self, gram: GramMatrix, step: sp.Matrix) -> None:
         self.gram = gram
         self.image = (step.T * gram.matrix * step).applyfunc(sp.expand)
-        p = len(gram.names)
-        pairs = [(i, j) for i in range(p) for j in range(i, p)]
-        self._by_entry = [by_coefficient(gram, self.image[i, j]) for i, j in pairs]
+        self._by_entry = [by_coefficient(gram, e) for e in gram.upper(self.image)]
 
     def apply(self, row: Row) -> dict[sp.Expr, Row]:
         """Return the functional of the image, sorted by coefficient."""

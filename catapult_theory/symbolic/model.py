@@ -11,6 +11,7 @@ import sympy as sp
 from sympy.matrices.expressions.matexpr import MatrixExpr
 
 from catapult_theory.errors import ModelError
+from catapult_theory.symbolic.frames import Frames, frames_of
 from catapult_theory.symbolic.symbols import Inner, Vector, n, y
 
 # Names that arguments of kernels and runs already carry.
@@ -45,6 +46,14 @@ class Model:
     observables : mapping
         Names for invariants, each an expression of inner products or matrix products.
     name : str
+    frames : mapping, optional
+        Groups of parameters that no inner product connects, each turned by an orthogonal group
+        of its own: from names, separated by spaces, to the share of the width that the group
+        fills, such as ``{"u v": 1, "w": Fraction(1, 2)}``. Left out, one frame of width n.
+    fixed : tuple of Vector
+        Vectors of the output that are not trained (scalar models).
+    values : mapping of str to number
+        Numbers for symbols of the model, put in when its derivation is done.
 
     Raises
     ------
@@ -66,9 +75,14 @@ class Model:
     label: Any = 0
     observables: Mapping[str, Any] = field(default_factory=dict)
     name: str = "model"
+    frames: Mapping[str, Any] | None = None
+    fixed: tuple[Vector, ...] = ()
+    values: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         fix = object.__setattr__
+        fix(self, "fixed", tuple(self.fixed))
+        fix(self, "values", MappingProxyType(dict(self.values)))
         fix(self, "observables", MappingProxyType(dict(self.observables)))
         fix(self, "vectors", tuple(self.vectors))
         fix(self, "matrices", tuple(self.matrices))
@@ -82,6 +96,9 @@ class Model:
         else:
             self._check_vectors()
         _check_names([*(s.name for s in self.parameters), *self.observables])
+        known = {s.name for s in self.parameters}
+        if not set(self.values) <= known:
+            raise ModelError(f"values= names {sorted(set(self.values) - known)}, not symbols of it")
 
     def __hash__(self) -> int:
         return hash((self.output, self.vectors, self.matrices, self.label, self.name))
@@ -91,9 +108,9 @@ class Model:
             raise ModelError(
                 "the output of a scalar model is an expression such as u @ v / ct.sqrt(ct.n)"
             )
-        names = [v.atom.name for v in self.vectors]
+        names = self.names
         if len(set(names)) != len(names):
-            raise ModelError(f"a vector is named twice in vectors={names}")
+            raise ModelError(f"a vector is named twice in {list(names)}")
         if not self.output.atoms(Inner):
             raise ModelError(
                 f"the output {self.output} contains no inner product of width-n vectors"
@@ -103,6 +120,13 @@ class Model:
         )
         if bare:
             raise ModelError(f"vectors {sorted(map(str, bare))} stand outside an inner product")
+        for expression in (self.output, *self.observables.values()):
+            for pair in sorted(expression.atoms(Inner), key=str):
+                sides = [a.name for a in pair.args]
+                if set(sides) <= set(names) and self.parts.apart(*sides):
+                    raise ModelError(
+                        f"{pair} joins two frames, whose units have nothing to do with each other"
+                    )
 
     def _check_matrices(self) -> None:
         if self.data is None:
@@ -116,6 +140,8 @@ class Model:
         for m in self.matrices:
             if not isinstance(m, sp.MatrixSymbol) or n not in m.shape:
                 raise ModelError(f"{m} is not a matrix with one side n: make it with ct.matrix")
+        if self.fixed:
+            raise ModelError("fixed= is for vectors: what a matrix model holds fixed is its data")
         if self.label != 0:
             raise ModelError("a matrix model takes its targets with the data: leave label out")
 
@@ -123,6 +149,18 @@ class Model:
     def is_matrix(self) -> bool:
         """Whether the parameters are matrices."""
         return bool(self.matrices)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The width-n parameters by name, those that are not trained last."""
+        if self.is_matrix:
+            return tuple(m.name for m in self.matrices)
+        return tuple(v.atom.name for v in (*self.vectors, *self.fixed))
+
+    @property
+    def parts(self) -> Frames:
+        """The groups of parameters, each with an orthogonal group of its own."""
+        return frames_of(self.names, self.frames)
 
     @property
     def parameters(self) -> tuple[sp.Symbol, ...]:

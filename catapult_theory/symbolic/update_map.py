@@ -75,11 +75,17 @@ class Frame:
         Number of length-n columns of each (1 for a vector; an int or symbol for a matrix).
     trained : int
         How many of the names are parameters; the rest are buffers that start at zero.
+    groups : tuple of int
+        The orthogonal group of each name; empty where all share one.
+    shares : tuple of sympy.Rational
+        The length of the columns of each group in units of the width; empty for 1.
     """
 
     names: tuple[str, ...]
     columns: tuple[Any, ...]
     trained: int
+    groups: tuple[int, ...] = ()
+    shares: tuple[Any, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -457,7 +463,7 @@ class UpdateMap:
             "loss": self.loss,
             "optimizer": self.optimizer,
             "order": self.exactness.order,
-            "frame": [self.frame.names, serialize.dump(self.frame.columns), self.frame.trained],
+            "frame": _frame_tree(self.frame),
             "variables": serialize.dump(self.variables),
             "constants": serialize.dump(self.constants),
             "data": serialize.dump(self.data),
@@ -501,15 +507,22 @@ class UpdateMap:
             raise InputError(f"the update map is damaged: {cause}") from cause
 
 
+def _frame_tree(frame: Frame) -> list[Any]:
+    """Return a frame for JSON; groups are written only where there are several."""
+    several = [frame.groups, serialize.dump(frame.shares)] if frame.groups else []
+    return [frame.names, serialize.dump(frame.columns), frame.trained, *several]
+
+
 def _from_tree(tree: Mapping[str, Any]) -> UpdateMap:
     load = serialize.load
-    names, columns, trained = tree["frame"]
+    names, columns, trained, *several = tree["frame"]
+    groups, shares = several or ((), ["tuple"])
     return UpdateMap(
         model=tree["model"],
         loss=tree["loss"],
         optimizer=tree["optimizer"],
         exactness=Exactness(tree["order"]),
-        frame=Frame(tuple(names), load(columns), trained),
+        frame=Frame(tuple(names), load(columns), trained, tuple(groups), load(shares)),
         variables=load(tree["variables"]),
         constants=load(tree["constants"]),
         data=load(tree["data"]),

@@ -19,6 +19,7 @@ import sympy as sp
 from catapult_theory.errors import InputError, ModelError
 from catapult_theory.networks import GenericNetwork, LinearNetwork, UVNetwork
 from catapult_theory.symbolic import models
+from catapult_theory.symbolic.frames import side_of
 from catapult_theory.symbolic.model import Model
 from catapult_theory.symbolic.symbols import Inner, n
 
@@ -85,7 +86,8 @@ def network_of(
     label = evaluated(model.label, constants)
     if is_uv_network(model):
         return UVNetwork(label)
-    return GenericNetwork(forward_pass(model, **constants), shapes_of(model), label)
+    held = tuple(v.atom.name for v in model.fixed)
+    return GenericNetwork(forward_pass(model, **constants), shapes_of(model), label, held)
 
 
 def is_linear_network(model: Model) -> bool:
@@ -180,10 +182,11 @@ def shapes_of(model: Model, sizes: Mapping[Any, int] | None = None) -> dict[str,
     >>> shapes_of(models.uv())
     {'u': ('n',), 'v': ('n',)}
     """
+    side = {name: side_of(model.parts.share(name)) for name in model.names}
     if not model.is_matrix:
-        return {v.atom.name: ("n",) for v in model.vectors}
+        return {name: (side[name],) for name in model.names}
     known = sizes or {}
-    return {m.name: tuple("n" if s == n else _size(s, known) for s in m.shape)
+    return {m.name: tuple(side[m.name] if s == n else _size(s, known) for s in m.shape)
             for m in model.matrices}  # fmt: skip
 
 
@@ -224,11 +227,12 @@ def _vector_pass(model: Model, constants: Mapping[str, Any]) -> Callable[[Arrays
     sides = [[_vector_tree(a.name) for a in pair.args] for pair in pairs]
     values = [constants[s.name] for s in scalars]
     first = model.vectors[0].atom.name
+    share = float(model.parts.share(first))
 
     def function(parameters: Arrays, X: Any) -> Any:
         scope = {**constants, **parameters}
         inner = [anp.dot(_vector(a, scope), _vector(b, scope)) for a, b in sides]
-        return output(*inner, parameters[first].size, *values)
+        return output(*inner, parameters[first].size / share, *values)
 
     return function
 
@@ -265,9 +269,10 @@ def _matrix_pass(model: Model, constants: Mapping[str, Any]) -> Callable[[Arrays
     """Walk the matrix expression of the output on arrays."""
     scaling = next(m for m in model.matrices)
     axis = scaling.shape.index(n)
+    share = float(model.parts.share(scaling.name))
 
     def function(parameters: Arrays, X: Any) -> Any:
-        scope = {**constants, "n": parameters[scaling.name].shape[axis]}
+        scope = {**constants, "n": parameters[scaling.name].shape[axis] / share}
         return _matrix(model.output, {**parameters, model.data.name: X}, scope)
 
     return function

@@ -15,7 +15,7 @@ import numpy as np
 
 from catapult_theory.networks import optimizers
 from catapult_theory.networks.optimizers import Buffers, Optimizer, Rates
-from catapult_theory.networks.parameters import Array, Network, Parameters, Shapes
+from catapult_theory.networks.parameters import Array, Network, Parameters, Shapes, frozen_of
 
 PREFIX = "velocity of "
 
@@ -41,7 +41,16 @@ class WithVelocities:
     def shapes(self) -> Shapes:
         """Parameters, then their velocities in the same order."""
         own = self.base.shapes
-        return {**own, **{PREFIX + name: shape for name, shape in own.items()}}
+        return {**own, **{PREFIX + name: own[name] for name in self._moving}}
+
+    @property
+    def frozen(self) -> tuple[str, ...]:
+        """The parameters that the network holds fixed; they have no velocity."""
+        return frozen_of(self.base)
+
+    @property
+    def _moving(self) -> tuple[str, ...]:
+        return tuple(name for name in self.base.shapes if name not in self.frozen)
 
     @property
     def label(self) -> Any:
@@ -57,7 +66,7 @@ class WithVelocities:
     ) -> tuple[Array, Parameters]:
         """Return outputs and gradient; that of the velocities is zero."""
         outputs, gradient = self.base.backpropagate(self._own(parameters), X, output_gradient)
-        zeros = {PREFIX + name: np.zeros_like(a) for name, a in gradient.items()}
+        zeros = {PREFIX + name: np.zeros_like(gradient[name]) for name in self._moving}
         return outputs, {**gradient, **zeros}
 
     def jvp(self, parameters: Mapping[str, Array], X: Any, tangent: Mapping[str, Array]) -> Array:
@@ -66,7 +75,7 @@ class WithVelocities:
 
     def at_rest(self, parameters: Mapping[str, Array]) -> Parameters:
         """Return a start of the network with velocities zero."""
-        zeros = {PREFIX + name: np.zeros_like(a) for name, a in parameters.items()}
+        zeros = {PREFIX + name: np.zeros_like(parameters[name]) for name in self._moving}
         return {**parameters, **zeros}
 
     def _own(self, parameters: Mapping[str, Array]) -> Parameters:
@@ -108,11 +117,12 @@ class VelocityRule:
         number: int,
     ) -> tuple[Parameters, Buffers]:
         """Return parameters and velocities after one step of the rule."""
-        own = {name: a for name, a in parameters.items() if not name.startswith(PREFIX)}
+        own = {name: a for name, a in parameters.items() if PREFIX + name in parameters}
         velocity = {name: parameters[PREFIX + name] for name in own}
         slope = {name: gradient[name] for name in own}
         new, moved = self.rule.step(own, {"P": velocity}, slope, rates, number)
-        return {**new, **{PREFIX + name: a for name, a in moved["P"].items()}}, buffers
+        held = {name: a for name, a in parameters.items() if name not in own}
+        return {**held, **new, **{PREFIX + name: a for name, a in moved["P"].items()}}, buffers
 
     def threshold(self, rates: Rates) -> Array | None:
         """Return the bound of the rule on eta * curvature."""
