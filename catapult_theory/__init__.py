@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from catapult_theory.symbolic.optimizers import Optimizer
     from catapult_theory.symbolic.symbols import (
         data,
+        diagonal,
         matrix,
         n,
         pointwise,
@@ -76,7 +77,7 @@ _HOMES = {
     "symbolic.model": ("Model",),
     "symbolic.optimizers": ("Optimizer",),
     "symbolic.symbols": (
-        *("data", "matrix", "n", "pointwise", "relu", "sqrt", "symbol", "vectors"),
+        *("data", "diagonal", "matrix", "n", "pointwise", "relu", "sqrt", "symbol", "vectors"),
     ),
     "symbolic.update_map": ("UpdateMap",),
     "validation": ("digits_boundary", "exactness", "train", "validate"),

@@ -34,13 +34,16 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 
-MODEL_HELP = "uv, uv:label, uv:0.5 (a label) or linear"
+MODEL_HELP = (
+    "a model of the zoo: uv, linear, quadratic_activation, ...; after a colon label (a symbol) or "
+    "a number for the label, such as uv:0.5"
+)
 ModelName = Annotated[str, typer.Argument(metavar="MODEL", help=MODEL_HELP)]
 ModelOption = Annotated[str, typer.Option("--model", help=MODEL_HELP)]
 LossName = Annotated[str, typer.Option("--loss", help="squared, logistic, softmax_cross_entropy")]
 OptimizerName = Annotated[str, typer.Option("--optimizer", help="gd, weight_decay, heavy_ball")]
-Inputs = Annotated[int | None, typer.Option("--inputs", help="linear: input dimension d")]
-Outputs = Annotated[int, typer.Option("--outputs", help="linear: number of outputs k")]
+Inputs = Annotated[int | None, typer.Option("--inputs", help="matrix models: inputs d")]
+Outputs = Annotated[int, typer.Option("--outputs", help="matrix models: outputs k")]
 
 
 def model_of(name: str, inputs: int | None = None, outputs: int = 1) -> Any:
@@ -51,7 +54,7 @@ def model_of(name: str, inputs: int | None = None, outputs: int = 1) -> Any:
     name : str
         A zoo name; after a colon ``label`` (a symbol) or a number for the label.
     inputs, outputs : int
-        Sizes of the linear network.
+        Sizes of the matrix models that have them.
 
     Returns
     -------
@@ -70,12 +73,12 @@ def model_of(name: str, inputs: int | None = None, outputs: int = 1) -> Any:
     from catapult_theory.symbolic import models
 
     base, _, label = name.partition(":")
-    if base == "linear":
-        if label:
-            raise InputError(f"{name!r}: the linear network takes its targets with the data")
-        return models.get(base, inputs=inputs, outputs=outputs)
+    accepted = models.arguments(base)
+    if label and "label" not in accepted:
+        raise InputError(f"{name!r}: {base} takes its targets with the data")
+    sizes = {"inputs": inputs, "outputs": outputs}
     if not label:
-        return models.get(base)
+        return models.get(base, **{k: v for k, v in sizes.items() if k in accepted})
     if label == "label":
         return models.get(base, label=True)
     try:

@@ -158,6 +158,9 @@ def spelling(program: Program) -> Spelling:
             return f"{leaf(node.args[0])}[..., {r0}:{r1}, {c0}:{c1}]"
         if node.op == "outer":
             return " * ".join(leaf(a) for a in node.args)
+        if node.op == "ones":
+            rows, cols = node.shape
+            return f"xp.ones(({rows}, {cols}), dtype={program.data[0].code}.dtype)"
         return f"xp.eye({node.shape[0]}, dtype={reference}.dtype)"
 
     def array(node: Node, text: str, others: tuple[Node, ...]) -> str:

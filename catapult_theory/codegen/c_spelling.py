@@ -132,6 +132,8 @@ class Dialect:
         if node.op == "outer":
             column, row = node.args
             return f"{self._entry(column, i, '0')} * {self._entry(row, '0', j)}"
+        if node.op == "ones":
+            return self.literal("1.0")
         one, zero = self.literal("1.0"), self.literal("0.0")
         return one if i == j else f"({i} == {j} ? {one} : {zero})"
 

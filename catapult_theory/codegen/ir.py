@@ -20,10 +20,10 @@ SCALAR: Shape = ()
 # fmt: off
 ELEMENTWISE = frozenset({
     "number", "symbol", "add", "mul", "div", "power", "call", "where", "lt", "le", "gt", "ge",
-    "eq", "ne", "and", "or", "not", "identity", "outer",
+    "eq", "ne", "and", "or", "not", "identity", "outer", "ones",
 })
 # fmt: on
-_SHAPED = ("identity", "slice", "symbol")
+_SHAPED = ("identity", "ones", "slice", "symbol")
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +35,7 @@ class Node:
     op : str
         "number", "symbol", "add", "mul", "div", "power", "call", "where", a comparison, or a
         matrix operation: "matmul", "outer" (a column times a row), "transpose", "softmax",
-        "logsumexp", "sum", "trace", "slice", "block", "identity".
+        "logsumexp", "sum", "trace", "slice", "block", "identity", "ones".
     args : tuple of Node
     value : object
         The number, the name of a symbol or of a called function, the exponent of a power,

@@ -72,6 +72,8 @@ def entry(node: Node, i: str, j: str, dtype: str, sizes: frozenset[str]) -> str:
         column, row = node.args
         left = entry(column, i, "0", dtype, sizes)
         return f"{left} * {entry(row, '0', j, dtype, sizes)}"
+    if node.op == "ones":
+        return literal(dtype, "1.0")
     one, zero = literal(dtype, "1.0"), literal(dtype, "0.0")
     return f"({one} if {i} == {j} else {zero})"
 

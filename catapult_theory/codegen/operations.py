@@ -136,7 +136,7 @@ def _cost(node: Node) -> dict[str, int]:
         return _power_cost(node.value)
     if node.op == "matmul":
         return {"products": len(node.args) - 1}
-    if node.op in ("number", "symbol", "identity", "transpose", "slice", "block"):
+    if node.op in ("number", "symbol", "identity", "ones", "transpose", "slice", "block"):
         return {}
     return {"functions": 1}
 

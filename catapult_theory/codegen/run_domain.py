@@ -129,7 +129,9 @@ def _places(update_map: UpdateMap, sizes: Mapping[str, int]) -> Places | None:
     edges = np.concatenate([[0], np.cumsum(counts)])
     index = {name: i for i, name in enumerate(frame.names)}
     places: Places = {}
-    covered = set()
+    owner = frame.groups or (0,) * len(index)
+    needed = {(i, j) for i, a in enumerate(owner) for j, b in enumerate(owner) if a == b}
+    covered: set[tuple[int, int]] = set()
     for s in update_map.variables:
         terms = list(parse(update_map.gram[s]).terms.items())
         if len(terms) != 1 or len(terms[0][0]) not in (1, 2):
@@ -137,13 +139,13 @@ def _places(update_map: UpdateMap, sizes: Mapping[str, int]) -> Places | None:
         ((word, factor),) = terms
         if len(word) == 1:
             places[s.name] = (slice(None), slice(None), sp.S.One)
-            covered = {(i, j) for i in index.values() for j in index.values()}
+            covered = needed
             continue
         i, j = (index[matrix.name] for matrix, _ in word)
         covered |= {(i, j), (j, i)}
         span_i, span_j = slice(edges[i], edges[i + 1]), slice(edges[j], edges[j + 1])
         places[s.name] = (span_i, span_j, factor * n)
-    return places if len(covered) == len(index) ** 2 else None
+    return places if covered == needed else None
 
 
 def _assembled(

@@ -80,7 +80,7 @@ class _Writer:
         if node.op == "number":
             literal = self.spelling.number(digits(node.value))
             return literal, PRODUCT if literal.startswith("-") else ATOM
-        if node.op in ("symbol", "transpose", "slice", "identity"):
+        if node.op in ("symbol", "transpose", "slice", "identity", "ones"):
             return self.spelling.leaf(node), ATOM
         if node.op == "outer":
             return self.spelling.leaf(node), PRODUCT

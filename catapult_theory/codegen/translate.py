@@ -15,7 +15,14 @@ from sympy.matrices.expressions.slice import MatrixSlice
 from catapult_theory.codegen import ir
 from catapult_theory.codegen.ir import Node, add, call, mul, number, power, symbol
 from catapult_theory.errors import InputError
-from catapult_theory.symbolic.matrix_nodes import ElementSum, Elementwise, LogSumExp, Softmax
+from catapult_theory.symbolic.matrix_nodes import (
+    Diagonal,
+    ElementSum,
+    Elementwise,
+    LogSumExp,
+    Softmax,
+    Spread,
+)
 
 _FUNCTIONS: Mapping[Any, str] = {
     sp.exp: "exp",
@@ -179,6 +186,8 @@ class _Translator:
             return add(*(t for t in map(self.of, e.args) if t != ir.ZERO))
         if isinstance(e, sp.MatMul):
             return self._product(e)
+        if isinstance(e, Diagonal):
+            return diagonal(self.of(e.args[0]))
         if isinstance(e, sp.Transpose):
             return transpose(self.of(e.args[0]))
         if isinstance(e, sp.Identity):
@@ -202,7 +211,18 @@ class _Translator:
 
     def _product(self, e: Any) -> Node:
         scalars = [self.of(a) for a in e.args if not getattr(a, "is_Matrix", False)]
-        matrices = [self.of(a) for a in e.args if getattr(a, "is_Matrix", False)]
+        matrices: list[Node] = []
+        columns: list[Node] = []
+        for a in (a for a in e.args if getattr(a, "is_Matrix", False)):
+            if isinstance(a, Spread):
+                columns.append(self.of(a.args[0]))
+                continue
+            factor = self.of(a)
+            while columns:
+                factor = _scaled_rows(columns.pop(), factor)
+            matrices.append(factor)
+        if columns:
+            raise InputError(f"cannot generate code for {e}: nothing follows the diagonal matrix")
         return mul(*scalars, matmul(*matrices))
 
     def _elementwise(self, e: Any) -> Node:
@@ -238,6 +258,44 @@ def matmul(*factors: Node) -> Node:
     return mul(*scalars, Node("matmul", tuple(chain), None, shape))
 
 
+def _scaled_rows(column: Node, matrix: Node) -> Node:
+    """Return Diag(column) matrix: row i of the matrix times entry i of the column."""
+    rows = Node("ones", (), None, (1, matrix.shape[1]))
+    return mul(matmul(column, rows), matrix)
+
+
+def diagonal(matrix: Node) -> Node:
+    """Return the diagonal of a sum of products A B as a column: the row sums of A * B^T.
+
+    Parameters
+    ----------
+    matrix : Node
+        Square.
+
+    Returns
+    -------
+    Node
+
+    Examples
+    --------
+    >>> a, b = symbol("A", ("m", 3)), symbol("B", (3, "m"))
+    >>> diagonal(matmul(a, b)).shape
+    ('m', 1)
+    """
+    if matrix.op == "add":
+        return add(*map(diagonal, matrix.args))
+    if matrix.op == "mul":
+        scalars = [a for a in matrix.args if not a.shape]
+        others = [a for a in matrix.args if a.shape]
+        if len(others) == 1:
+            return mul(*scalars, diagonal(others[0]))
+    if matrix.op != "matmul":
+        raise InputError(f"cannot generate code for the diagonal of {matrix}: write a product")
+    *left, right = matrix.args
+    entries = mul(matmul(*left), transpose(right))
+    return matmul(entries, Node("ones", (), None, (right.shape[0], 1)))
+
+
 def transpose(matrix: Node) -> Node:
     """Return the transpose, moved inwards until it stands at a symbol.
 
@@ -264,6 +322,8 @@ def transpose(matrix: Node) -> Node:
         return matmul(*(transpose(a) for a in reversed(matrix.args)))
     if matrix.op == "identity":
         return matrix
+    if matrix.op == "ones":
+        return Node("ones", (), None, (cols, rows))
     if matrix.op == "add":
         return add(*map(transpose, matrix.args))
     if matrix.op == "mul":

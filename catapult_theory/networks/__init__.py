@@ -4,6 +4,7 @@ Nothing here knows the closed update equations: raw parameters, gradients by han
 autograd, plain optimizers. Theory and network meet in validation alone.
 """
 
+from catapult_theory.networks import forward_zoo
 from catapult_theory.networks.datasets import Dataset, digits, load, normalised, one_hot, parity
 from catapult_theory.networks.forward import GenericNetwork
 from catapult_theory.networks.losses import OutputLoss
@@ -29,6 +30,7 @@ __all__ = [
     "TrainingSummary",
     "UVNetwork",
     "digits",
+    "forward_zoo",
     "frame",
     "gaussian_start",
     "ggn_top",

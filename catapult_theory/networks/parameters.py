@@ -187,7 +187,9 @@ def _size(name: str, size: Any) -> int | str:
     if share_of(size):
         return str(size)
     if isinstance(size, bool) or not isinstance(size, (int, np.integer)) or size < 1:
-        raise InputError(f'sizes of {name!r} are positive integers, "n" or a part of it such as "n/2", got {size!r}')
+        raise InputError(
+            f'sizes of {name!r} are positive integers, "n" or a part of it ("n/2"), got {size!r}'
+        )
     return int(size)
 
 

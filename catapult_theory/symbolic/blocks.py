@@ -37,10 +37,13 @@ class BlockGram:
     matrices : tuple of MatrixSymbol
         The trained ones first, then their buffers in the same order.
     trained : int
+    groups : tuple of int
+        The frame of each matrix; there are no blocks between frames. Left out, one frame.
     """
 
     matrices: tuple[Any, ...]
     trained: int
+    groups: tuple[int, ...] = ()
 
     def columns(self, i: int) -> Any:
         """Return how many columns of the frame the i-th matrix is."""
@@ -59,6 +62,7 @@ class BlockGram:
             )
             for i in range(size)
             for j in range(i, size)
+            if not self.groups or self.groups[i] == self.groups[j]
         }
 
     @cached_property
@@ -68,6 +72,12 @@ class BlockGram:
 
     def block(self, i: int, j: int) -> Polynomial:
         """Return Gamma_ij for any order of the indices."""
+        if (min(i, j), max(i, j)) not in self.blocks:
+            first, second = (self.matrices[k].name for k in (i, j))
+            raise ModelError(
+                f"{first} and {second} belong to different frames: a product over the width joins "
+                "units that have nothing to do with each other"
+            )
         return symbol(self.blocks[i, j]) if i <= j else symbol(self.blocks[j, i], transposed=True)
 
     def contract(self, expression: Any) -> Polynomial:

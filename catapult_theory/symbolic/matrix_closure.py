@@ -18,6 +18,7 @@ from sympy.matrices.expressions.slice import MatrixSlice
 from catapult_theory.errors import InputError, NotClosed, unknown_name
 from catapult_theory.symbolic.blocks import BlockGram
 from catapult_theory.symbolic.matrix_nodes import TopEigenvalue
+from catapult_theory.symbolic.matrix_output import placed, read, spread
 from catapult_theory.symbolic.model import Model
 from catapult_theory.symbolic.symbols import n
 from catapult_theory.symbolic.update_map import Frame, Step, UpdateMap, prime
@@ -75,9 +76,11 @@ class _MatrixDerivation:
             for c in range(1, rule.copies)
             for m in trained
         )
-        self.gram = BlockGram((*trained, *buffers), len(trained))
         self.p = len(trained)
-        self.output = self.gram.contract(model.output)
+        owners = tuple(model.parts.group(m.name) for m in trained) * rule.copies
+        groups = () if model.parts.is_single else owners
+        self.gram = BlockGram((*trained, *buffers), self.p, groups)
+        self.output = read(model.output, self.gram.contract)
         self.names, self.scales = self._name_blocks(named)
         rows, cols = self.output.shape
         self.X = model.data
@@ -85,6 +88,7 @@ class _MatrixDerivation:
         self.g = sp.MatrixSymbol("g", rows, cols)
         self.Y = sp.MatrixSymbol("Y", rows, cols)
         self.R = sp.MatrixSymbol("R", rows, cols)
+        self.balanced = self.flat
 
     def _name_blocks(
         self, named: Mapping[str, Any]
@@ -154,26 +158,31 @@ class _MatrixDerivation:
         """Return the derivative of tr(direction^T f) with respect to each trained block."""
         total: dict[Block, Polynomial] = {}
         index = {s: pair for pair, s in self.gram.blocks.items()}
-        for word, c in self.output.terms.items():
+        for word, c, paired, width in self.output.terms(direction):
             for i, factor in enumerate(word):
                 if factor[0] not in index:
                     continue
-                slope = self._slope(word[:i], factor, word[i + 1 :], direction) * c
+                slope = self._slope((word[:i], factor, word[i + 1 :]), paired, width) * c
                 pair = index[factor[0]]
                 total[pair] = total[pair] + slope if pair in total else slope
         for (i, j), slope in total.items():
             if i == j:
-                total[i, j] = (slope + slope.transposed(self.gram.symmetric)) * sp.Rational(1, 2)
-        return total
+                total[i, j] = (slope + slope.transposed(self.flat)) * sp.Rational(1, 2)
+        return dict(sorted(total.items()))
 
-    def _slope(self, before: Any, factor: Factor, after: Any, direction: Any) -> Polynomial:
+    @cached_property
+    def flat(self) -> frozenset[Any]:
+        """Matrices that are their own transposes, under any name."""
+        return self.gram.symmetric | self.symmetric | {spread(self.g), spread(self.R)}
+
+    def _slope(self, parts: Any, direction: Polynomial, width: Any) -> Polynomial:
         """d tr(R^T A B C) = tr((A^T R C^T)^T dB); a transposed B gives the transpose."""
+        before, factor, after = parts
         rows, cols = shape_of(factor)
         A = Polynomial({before: sp.S.One}, (self.output.shape[0], rows))
-        C = Polynomial({after: sp.S.One}, (cols, self.output.shape[1]))
-        flat = self.gram.symmetric
-        slope = A.transposed(flat) @ symbol(direction) @ C.transposed(flat)
-        return slope.transposed(flat) if factor[1] else slope
+        C = Polynomial({after: sp.S.One}, (cols, width))
+        slope = A.transposed(self.flat) @ direction @ C.transposed(self.flat)
+        return slope.transposed(self.flat) if factor[1] else slope
 
     def _gradient_blocks(self, slopes: Mapping[Block, Polynomial]) -> dict[Block, Polynomial]:
         """Return G = (2/n) D: the derivative on the diagonal, half of it off the diagonal."""
@@ -183,12 +192,15 @@ class _MatrixDerivation:
                 blocks[i, i] = slope * (2 / n)
             else:
                 blocks[i, j] = slope * (1 / n)
-                blocks[j, i] = slope.transposed(self.gram.symmetric | self.symmetric) * (1 / n)
+                blocks[j, i] = slope.transposed(self.balanced) * (1 / n)
         return blocks
 
     def update_map(self) -> UpdateMap:
         """Run the derivation."""
         definitions, slopes = self._definitions()
+        self.balanced = self.flat | {
+            next(iter(s.terms))[0][0] for (i, j), s in slopes.items() if i == j
+        }
         G = self._gradient_blocks(slopes)
         M = self._step_blocks(G)
         updates = self._updates(M)
@@ -214,20 +226,23 @@ class _MatrixDerivation:
                 tuple(m.name for m in self.gram.matrices),
                 tuple(self.gram.columns(i) for i in range(len(self.gram.matrices))),
                 self.p,
+                self.gram.groups,
+                self.model.parts.shares if self.gram.groups else (),
             ),
             data=(self.X, self.Y),
             steps=steps,
             threshold=self.rule.full_threshold(),
             decay=self.rule.decay,
         )
-        return shell if self.model.observables else _gathered(shell, self.gram)
+        named = self.model.observables or self.gram.groups
+        return shell if named else _gathered(shell, self.gram)
 
     def _definitions(self) -> tuple[dict[Any, Any], dict[Block, Polynomial]]:
         """Return f, g and Z = dL/dblock in order, and the slopes in terms of the Z symbols."""
         slopes = self._slopes(self.g)
-        output = self._renamed(self._at_point(self.output))
+        output = self.output.mapped(lambda part: self._renamed(self._at_point(part)))
         definitions: dict[Any, Any] = {
-            self.F: output.matrix(),
+            self.F: output.expression(),
             self.g: self.loss.gradient_rows(self.F, self.Y),
         }
         m = self.output.shape[0]
@@ -236,7 +251,8 @@ class _MatrixDerivation:
             title = "Z" if len(slopes) == 1 else f"Z_{self.names[pair].name}"
             Z = sp.MatrixSymbol(title, *self.names[pair].shape)
             scale = self.scales[pair]
-            definitions[Z] = (self._renamed(self._at_point(slope)) * (scale / m)).matrix()
+            value = (self._renamed(self._at_point(slope)) * (scale / m)).matrix()
+            definitions[Z] = placed(value, (self.g,))
             opaque[pair] = symbol(Z) * (1 / scale)
         return definitions, opaque
 
@@ -265,7 +281,7 @@ class _MatrixDerivation:
         return self._renamed(self.gram.block(i, j))
 
     def _updates(self, M: Mapping[Block, Polynomial]) -> dict[Any, Any]:
-        flat = self.symmetric
+        flat = self.balanced
         size = range(len(self.gram.matrices))
         updates = {}
         for (a, b), name in self.names.items():
@@ -289,10 +305,8 @@ class _MatrixDerivation:
         for (i, a), left in total.items():
             for (j, b), right in total.items():
                 if a == b:
-                    product = (left.transposed(self.symmetric) @ self._block(i, j) @ right) * n
-                    traces += [
-                        c * _trace(word, self.symmetric) for word, c in product.terms.items()
-                    ]
+                    product = (left.transposed(self.balanced) @ self._block(i, j) @ right) * n
+                    traces += [c * _trace(word, self.balanced) for word, c in product.terms.items()]
         return {
             "loss": self.loss.total(self.F, self.Y) / m,
             "grad_norm2": sp.Add(*traces),
@@ -302,7 +316,7 @@ class _MatrixDerivation:
     def _kernel_action(self) -> Any:
         """Return Theta applied to R, over m: the rate of f along the gradient of tr(R^T f)."""
         G = self._gradient_blocks(self._slopes(self.R))
-        flat = self.gram.symmetric
+        flat = self.flat
         index = {s: pair for pair, s in self.gram.blocks.items()}
 
         def rate(factor: Factor) -> Polynomial | None:
@@ -317,8 +331,9 @@ class _MatrixDerivation:
                     total = total + self.gram.block(i, k) @ G[k, j]
             return total.transposed(flat) if factor[1] else total
 
-        action = self._renamed(self.output.differential(rate))
-        return (action * (1 / self.output.shape[0])).matrix()
+        m = self.output.shape[0]
+        action = self.output.along(rate).mapped(lambda part: self._renamed(part) * (1 / m))
+        return placed(action.expression(), (self.R,))
 
     def _as_product(self, pair: Block) -> Any:
         left, right = (self.gram.matrices[i] for i in pair)

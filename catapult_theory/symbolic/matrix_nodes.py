@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import sympy as sp
+from sympy.matrices.expressions.diagonal import DiagMatrix, DiagonalOf
 from sympy.matrices.expressions.matexpr import MatrixExpr
 
 
@@ -97,6 +98,31 @@ class LogSumExp(MatrixExpr):
 
     def _latex(self, printer: Any) -> str:
         return rf"\operatorname{{logsumexp}}\left({printer._print(self.args[0])}\right)"
+
+
+class Diagonal(DiagonalOf):
+    """The diagonal of a square matrix, as a column."""
+
+    def _sympystr(self, printer: Any) -> str:
+        return f"diag({printer._print(self.args[0])})"
+
+    def _latex(self, printer: Any) -> str:
+        return rf"\operatorname{{diag}}\left({printer._print(self.args[0])}\right)"
+
+
+class Spread(DiagMatrix):
+    """The diagonal matrix with a given column on its diagonal."""
+
+    def doit(self, **hints: Any) -> Any:
+        """Return the explicit matrix of an explicit column, otherwise itself."""
+        column = self.args[0].doit(**hints)
+        return super().doit(**hints) if isinstance(column, sp.MatrixBase) else Spread(column)
+
+    def _sympystr(self, printer: Any) -> str:
+        return f"Diag({printer._print(self.args[0])})"
+
+    def _latex(self, printer: Any) -> str:
+        return rf"\operatorname{{Diag}}\left({printer._print(self.args[0])}\right)"
 
 
 class ElementSum(sp.Expr):

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from fractions import Fraction
+from inspect import signature
 from typing import Any
 
 import sympy as sp
 
 from catapult_theory.errors import InputError, unknown_name
 from catapult_theory.symbolic.model import Model
-from catapult_theory.symbolic.symbols import data, matrix, n, vectors
+from catapult_theory.symbolic.symbols import data, diagonal, matrix, n, vectors
 
 
 def uv(label: Any = False) -> Model:
@@ -72,6 +74,91 @@ def linear(inputs: Any = None, outputs: Any = 1) -> Model:
     )
 
 
+def quadratic_activation(inputs: Any = None, positive: Any = Fraction(1, 2)) -> Model:
+    """Return f(x) = (1/sqrt(n)) sum_i s_i (u_i . x)^2 with fixed signs s_i (THEORY section 3.4).
+
+    The units of positive sign are the rows of P, those of negative sign the rows of Q: two
+    frames that meet in the output alone, with A = P^T P / n and B = Q^T Q / n.
+
+    Parameters
+    ----------
+    inputs : int or None
+        d; left out, a symbol that is read from the data at run time.
+    positive : fraction
+        The part of the units whose sign is positive, up to 1.
+
+    Returns
+    -------
+    Model
+
+    Raises
+    ------
+    InputError
+        If a size or the fraction cannot be used.
+
+    Examples
+    --------
+    >>> print(quadratic_activation())
+    quadratic_activation: f = diag((1/sqrt(n))*(X*P.T*P*X.T - X*Q.T*Q*X.T))
+    """
+    share = _part(positive)
+    d = _size(inputs, "d", "inputs")
+    P, Q, X = matrix("P", cols=d), matrix("Q", cols=d), data("X", cols=d)
+    plus, minus = X @ P.T @ P @ X.T, X @ Q.T @ Q @ X.T
+    both = share != 1
+    return Model(
+        output=diagonal((plus - minus if both else plus) / sp.sqrt(n)),
+        matrices=(P, Q) if both else (P,),
+        data=X,
+        observables={"A": P.T @ P / n, **({"B": Q.T @ Q / n} if both else {})},
+        frames={"P": share, "Q": 1 - share} if both else None,
+        name="quadratic_activation",
+    )
+
+
+def quadratic_activation_one_sample(label: Any = False, positive: Any = Fraction(1, 2)) -> Model:
+    """Return f = (|p|^2 - |q|^2) / sqrt(n): `quadratic_activation` on one sample with x = 1.
+
+    Parameters
+    ----------
+    label : number, symbol or bool
+        The label y: 0 by default, ``True`` for the symbol ``y``.
+    positive : fraction
+        The part of the units whose sign is positive.
+
+    Returns
+    -------
+    Model
+
+    Raises
+    ------
+    InputError
+        If the fraction is not between 0 and 1.
+
+    Examples
+    --------
+    >>> print(quadratic_activation_one_sample())
+    quadratic_activation_one_sample: f = (<p,p> - <q,q>)/sqrt(n)
+    """
+    share = _part(positive)
+    p, q = vectors("p q")
+    both = share != 1
+    return Model(
+        output=(p @ p - q @ q if both else p @ p) / sp.sqrt(n),
+        vectors=(p, q) if both else (p,),
+        label=label,
+        frames={"p": share, "q": 1 - share} if both else None,
+        name="quadratic_activation_one_sample",
+    )
+
+
+def _part(positive: Any) -> sp.Rational:
+    share = sp.nsimplify(positive, rational=True)
+    if not (share.is_Rational and 0 < share <= 1):
+        raise InputError(f"positive= is a fraction of the units, above 0 up to 1: {positive!r}")
+    return share
+
+
 def _size(value: Any, symbol: str, name: str) -> Any:
     if value is None:
         return sp.Symbol(symbol, positive=True, integer=True)
@@ -80,7 +167,16 @@ def _size(value: Any, symbol: str, name: str) -> Any:
     return sp.Integer(value)
 
 
-NAMED: dict[str, Callable[..., Model]] = {"uv": uv, "linear": linear}
+NAMED: dict[str, Callable[..., Model]] = {
+    model.__name__: model
+    for model in (uv, linear, quadratic_activation, quadratic_activation_one_sample)
+}
+
+# Models that read their sizes off the data: functions of its inputs d and outputs k.
+FROM_DATA: dict[str, Callable[[int, int], Model]] = {
+    "linear": linear,
+    "quadratic_activation": lambda d, k: quadratic_activation(d),
+}
 
 
 def get(name: str, **arguments: Any) -> Model:
@@ -89,7 +185,7 @@ def get(name: str, **arguments: Any) -> Model:
     Parameters
     ----------
     name : str
-        "uv" or "linear".
+        A key of ``NAMED``: "uv", "linear", "quadratic_activation", ...
     **arguments
         Passed on to the model's function.
 
@@ -110,3 +206,29 @@ def get(name: str, **arguments: Any) -> Model:
     if name not in NAMED:
         raise unknown_name("model", name, NAMED)
     return NAMED[name](**arguments)
+
+
+def arguments(name: str) -> tuple[str, ...]:
+    """Return the names of the arguments that a zoo model takes.
+
+    Parameters
+    ----------
+    name : str
+
+    Returns
+    -------
+    tuple of str
+
+    Raises
+    ------
+    InputError
+        For an unknown name.
+
+    Examples
+    --------
+    >>> arguments("linear")
+    ('inputs', 'outputs')
+    """
+    if name not in NAMED:
+        raise unknown_name("model", name, NAMED)
+    return tuple(signature(NAMED[name]).parameters)

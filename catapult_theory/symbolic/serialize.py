@@ -22,7 +22,8 @@ _NODES: dict[str, Any] = {
         sp.Or, sp.Not, sp.GreaterThan, sp.LessThan, sp.StrictGreaterThan, sp.StrictLessThan,
         sp.Equality, sp.Unequality, sp.Lambda, sp.Trace, sp.Transpose, sp.MatMul, sp.MatAdd,
         sp.Identity, sp.ZeroMatrix, sp.BlockMatrix, MatrixSlice, Inner, nodes.Elementwise,
-        nodes.Softmax, nodes.LogSumExp, nodes.ElementSum, nodes.TopEigenvalue,
+        nodes.Softmax, nodes.LogSumExp, nodes.ElementSum, nodes.TopEigenvalue, nodes.Diagonal,
+        nodes.Spread,
         sp.functions.elementary.piecewise.ExprCondPair,
     )
 }  # fmt: skip

@@ -270,3 +270,31 @@ def data(name: str = "X", rows: Any = None, cols: Any = None) -> sp.MatrixSymbol
     samples = sp.Symbol("m", positive=True, integer=True) if rows is None else rows
     inputs = sp.Symbol("d", positive=True, integer=True) if cols is None else cols
     return sp.MatrixSymbol(name, samples, inputs)
+
+
+def diagonal(square: Any) -> Any:
+    """Return the diagonal of an m x m product, as a column of outputs.
+
+    With it a quadratic activation is written for all samples at once: the column of
+    sum_i (u_i . x)^2 over the units is ``diagonal(X @ U.T @ U @ X.T)``.
+
+    Parameters
+    ----------
+    square : MatrixExpr
+        Of shape (m, m).
+
+    Returns
+    -------
+    MatrixExpr
+        Of shape (m, 1).
+
+    Examples
+    --------
+    >>> X, U = data("X"), matrix("U", cols=data("X").shape[1])
+    >>> diagonal(X @ U.T @ U @ X.T).shape
+    (m, 1)
+    """
+
+    from catapult_theory.symbolic.matrix_nodes import Diagonal
+
+    return Diagonal(square)

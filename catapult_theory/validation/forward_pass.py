@@ -20,8 +20,10 @@ from catapult_theory.errors import InputError, ModelError
 from catapult_theory.networks import GenericNetwork, LinearNetwork, UVNetwork
 from catapult_theory.symbolic import models
 from catapult_theory.symbolic.frames import side_of
+from catapult_theory.symbolic.matrix_nodes import Diagonal
 from catapult_theory.symbolic.model import Model
 from catapult_theory.symbolic.symbols import Inner, n
+from catapult_theory.validation.zoo_networks import zoo_network
 
 Arrays = Mapping[str, Any]
 
@@ -82,10 +84,16 @@ def network_of(
         if is_linear_network(model):
             sides = model.data.shape[1], model.output.shape[1]
             return LinearNetwork(_size(sides[0], sizes), _size(sides[1], sizes))
+        X, Y = (np.asarray(a) for a in data)
+        counts = {"m": X.shape[0], "d": X.shape[1], "k": 1 if Y.ndim == 1 else Y.shape[1]}
+        if (found := zoo_network(model, counts, None)) is not None:
+            return found
         return GenericNetwork(forward_pass(model, **constants), shapes_of(model, sizes))
     label = evaluated(model.label, constants)
     if is_uv_network(model):
         return UVNetwork(label)
+    if (found := zoo_network(model, {}, label)) is not None:
+        return found
     held = tuple(v.atom.name for v in model.fixed)
     return GenericNetwork(forward_pass(model, **constants), shapes_of(model), label, held)
 
@@ -294,6 +302,9 @@ def _matrix(node: Any, arrays: Arrays, scope: Arrays) -> Any:
         for factor in factors[1:]:
             product = product @ _matrix(factor, arrays, scope)
         return product * float(evaluated(sp.sympify(scale), scope))
+    if isinstance(node, Diagonal):
+        square = _matrix(node.args[0], arrays, scope)
+        return (square * np.eye(len(square))).sum(axis=1)[:, None]
     raise ModelError(f"the output contains {node}, which has no forward pass")
 
 

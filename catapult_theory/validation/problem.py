@@ -97,7 +97,7 @@ def pair(
     Parameters
     ----------
     model : Model or str
-        A model, or a name of the zoo ("linear" takes its sizes from the data).
+        A model, or a name of the zoo (matrix models take their sizes from the data).
     data : pair (X, Y) or Dataset, optional
     optimizer : str or Optimizer
         Of `ct.optimizers`, or a name.
@@ -142,7 +142,7 @@ def model_of(model: Any, data: Any = None) -> Model:
     ----------
     model : Model or str
     data : pair (X, Y) or Dataset, optional
-        Gives the linear network its sizes.
+        Gives the matrix models their sizes.
 
     Returns
     -------
@@ -160,9 +160,9 @@ def model_of(model: Any, data: Any = None) -> Model:
     """
     if isinstance(model, Model):
         return model
-    if model == "linear" and data is not None:
+    if model in models.FROM_DATA and data is not None:
         X, Y = (np.asarray(a) for a in data)
-        return models.linear(inputs=X.shape[1], outputs=1 if Y.ndim == 1 else Y.shape[1])
+        return models.FROM_DATA[model](X.shape[1], 1 if Y.ndim == 1 else Y.shape[1])
     if not isinstance(model, str):
         names = ", ".join(models.NAMED)
         raise InputError(f"a model is a ct.Model or one of {names}, not {model!r}")

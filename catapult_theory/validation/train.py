@@ -18,7 +18,6 @@ from catapult_theory.codegen.labels import describe, flags, versions
 from catapult_theory.codegen.run_start import core_dims
 from catapult_theory.errors import InputError, unknown_name
 from catapult_theory.networks import TrainingStatus, gaussian_start, train_network
-from catapult_theory.networks.parameters import columns_of
 from catapult_theory.symbolic.update_map import UpdateMap
 from catapult_theory.validation.problem import Pairing, pair
 
@@ -107,7 +106,7 @@ def train(
         loss=both.loss, beta=both.rates.beta, weight_decay=both.rates.weight_decay,
         record=recorded, every=every, progress=progress,
     )  # fmt: skip
-    return _dataset(both, result, lanes, coords, every, law)
+    return _dataset(both, result, (lanes, coords), every, law, sizes_of(data))
 
 
 def states_of(
@@ -203,11 +202,12 @@ def _lanes(
 def _dataset(
     both: Pairing,
     result: Any,
-    lanes: tuple[str, ...],
-    coords: Mapping[str, Any],
+    labels: tuple[tuple[str, ...], Mapping[str, Any]],
     every: int,
     law: Any,
+    sizes: Mapping[str, int],
 ) -> xr.Dataset:
+    lanes, coords = labels
     kept = np.arange(0, result.steps + 1, every)
     variables: dict[str, Any] = {}
 
@@ -217,7 +217,6 @@ def _dataset(
 
     update_map = both.update_map
     if update_map is not None:
-        sizes = _sizes_from(result, both)
         dims = core_dims(update_map)
         for name, array in states_of(update_map, result["gram"], result.n, sizes).items():
             add(name, array, dims[name], update_map.gram.get(update_map.state._asdict()[name]))
@@ -230,15 +229,6 @@ def _dataset(
     coordinates = {"step": ("step", kept, describe("step"))}
     coordinates |= {k: (k, v, describe(k)) for k, v in coords.items()}
     return xr.Dataset(variables, coordinates, _attributes(both, result, law))
-
-
-def _sizes_from(result: Any, both: Pairing) -> dict[str, int]:
-    if not both.model.is_matrix:
-        return {}
-    samples, outputs = result.output.shape[-2:]
-    base = getattr(both.network, "base", both.network)
-    columns = sum(columns_of(shape) for shape in base.shapes.values())
-    return {"m": samples, "k": outputs, "d": columns - outputs}
 
 
 def _padded(array: Array, length: int) -> Array:

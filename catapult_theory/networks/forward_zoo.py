@@ -1,0 +1,86 @@
+"""Networks of the zoo beyond the paper's, their forward passes written by hand.
+
+Gradients are automatic. The forward passes are those of the hidden units, as the networks are
+defined: nothing here knows of frames, Gram matrices or update equations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import Any
+
+import autograd.numpy as anp
+
+from catapult_theory.networks.forward import GenericNetwork
+from catapult_theory.networks.parameters import positive_integer
+
+HALF = Fraction(1, 2)
+
+
+def quadratic_activation(inputs: int, positive: Fraction = HALF) -> GenericNetwork:
+    """Return f(x) = (1/sqrt(n)) sum_i s_i (u_i . x)^2 with fixed signs.
+
+    Parameters
+    ----------
+    inputs : int
+        d.
+    positive : Fraction
+        The part of the units with s_i = 1; their weights are the rows of ``P``, those of the
+        others the rows of ``Q``.
+
+    Returns
+    -------
+    GenericNetwork
+
+    Examples
+    --------
+    >>> quadratic_activation(3).shapes
+    {'P': ('n/2', 3), 'Q': ('n/2', 3)}
+    """
+    d = positive_integer("inputs", inputs)
+    names = _signed("P", "Q", positive)
+
+    def function(parameters: Mapping[str, Any], X: Any) -> Any:
+        n = sum(len(parameters[name]) for name in names)
+        squares = (s * anp.sum((X @ parameters[k].T) ** 2, axis=1) for k, s in names.items())
+        return sum(squares) / n**0.5
+
+    return GenericNetwork(function, {name: (_side(positive, s), d) for name, s in names.items()})
+
+
+def quadratic_activation_one_sample(label: Any = 0.0, positive: Fraction = HALF) -> GenericNetwork:
+    """Return f = (1/sqrt(n)) sum_i s_i u_i^2: `quadratic_activation` with the one input x = 1.
+
+    Parameters
+    ----------
+    label : float or array
+    positive : Fraction
+
+    Returns
+    -------
+    GenericNetwork
+
+    Examples
+    --------
+    >>> quadratic_activation_one_sample().shapes
+    {'p': ('n/2',), 'q': ('n/2',)}
+    """
+    names = _signed("p", "q", positive)
+
+    def function(parameters: Mapping[str, Any], X: Any) -> Any:
+        units = anp.concatenate([parameters[name] for name in names])
+        signs = anp.concatenate([s * anp.ones(len(parameters[k])) for k, s in names.items()])
+        return anp.sum(signs * units**2) / len(units) ** 0.5
+
+    return GenericNetwork(function, {k: (_side(positive, s),) for k, s in names.items()}, label)
+
+
+def _signed(plus: str, minus: str, positive: Fraction) -> dict[str, float]:
+    return {plus: 1.0} if positive == 1 else {plus: 1.0, minus: -1.0}
+
+
+def _side(positive: Fraction, sign: float) -> str:
+    part = positive if sign > 0 else 1 - positive
+    over = "" if part.denominator == 1 else f"/{part.denominator}"
+    return f"{'' if part.numerator == 1 else part.numerator}n{over}"
