@@ -35,6 +35,9 @@ if TYPE_CHECKING:
     from catapult_theory.phases.phase_plane import phase_plane
     from catapult_theory.phases.predict import PredictedPhase, predict_phase
     from catapult_theory.rigor import Verdict, verify
+    from catapult_theory.rigor.certificate_check import check_file as check_phase_map
+    from catapult_theory.rigor.certified import certify
+    from catapult_theory.rigor.certified_map import PhaseMap
     from catapult_theory.symbolic import losses, models, optimizers
     from catapult_theory.symbolic.closure import derive
     from catapult_theory.symbolic.losses import Loss
@@ -72,6 +75,8 @@ _HOMES = {
     "phases.phase_plane": ("phase_plane",),
     "phases.predict": ("PredictedPhase", "predict_phase"),
     "rigor": ("Verdict", "verify"),
+    "rigor.certified": ("certify",),
+    "rigor.certified_map": ("PhaseMap",),
     "symbolic.closure": ("derive",),
     "symbolic.losses": ("Loss",),
     "symbolic.model": ("Model",),
@@ -84,6 +89,7 @@ _HOMES = {
 }
 _PLACES = {name: (home, name) for home, names in _HOMES.items() for name in names}
 _PLACES["load_data"] = ("networks.datasets", "load")
+_PLACES["check_phase_map"] = ("rigor.certificate_check", "check_file")
 _MODULES = {name: f"symbolic.{name}" for name in ("losses", "models", "optimizers")}
 
 __all__ = [

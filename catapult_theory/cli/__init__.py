@@ -7,10 +7,20 @@ Exit codes: 0 done (a claim holds); 1 a claim fails; 2 bad input, one line on st
 from __future__ import annotations
 
 # In the order in which the help lists them.
-from catapult_theory.cli import dynamics, claims, reports  # isort: skip
+from catapult_theory.cli import dynamics, claims, certificates, reports  # isort: skip
 from catapult_theory.cli.app import OneLineErrors, app, model_of, numbers
 
-__all__ = ["OneLineErrors", "app", "claims", "dynamics", "main", "model_of", "numbers", "reports"]
+__all__ = [
+    "OneLineErrors",
+    "app",
+    "certificates",
+    "claims",
+    "dynamics",
+    "main",
+    "model_of",
+    "numbers",
+    "reports",
+]
 
 
 def main() -> None:

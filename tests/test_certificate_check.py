@@ -1,0 +1,198 @@
+"""The check of certificates: independent, in ball arithmetic, and not to be fooled."""
+
+from __future__ import annotations
+
+import ast
+import math
+import shutil
+import sys
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+import catapult_theory as ct
+from catapult_theory.rigor import certificate_balls, certificate_check, certificate_file
+
+MODULES = (certificate_balls, certificate_check, certificate_file)
+KAPPAS = (0.0, 0.3, 0.9, 1.1, 2.5)
+LEVELS = {0.0: 14, 0.3: 14, 0.9: 17, 1.1: 17, 2.5: 12}
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda m: m.__name__.split(".")[-1])
+def test_the_check_imports_nothing_from_the_certifier(module):
+    tree = ast.parse(Path(module.__file__).read_text())
+    names = {n.module for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)}
+    names |= {a.name for n in ast.walk(tree) if isinstance(n, ast.Import) for a in n.names}
+    own = {name for name in names if name.startswith("catapult_theory")}
+    assert own <= {"catapult_theory.errors", *(m.__name__ for m in MODULES)}
+    assert not {"numba", "sympy", "xarray"} & names
+
+
+def test_without_python_flint_the_line_that_installs_it_is_given(monkeypatch, files):
+    monkeypatch.setitem(sys.modules, "flint", None)
+    with pytest.raises(ct.MissingBackend, match=r"pip install 'catapult-theory\[rigor\]'"):
+        ct.check_phase_map(files[0.3])
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("maps")
+    return {
+        k: ct.certify(k, levels=LEVELS[k], budget=600.0).save(folder / f"{k}.nc") for k in KAPPAS
+    }
+
+
+def test_a_file_that_is_none_is_refused(tmp_path):
+    path = tmp_path / "text.nc"
+    path.write_text("nothing")
+    with pytest.raises(ct.InputError, match="cannot read"):
+        certificate_file.read(path)
+    with pytest.raises(ct.InputError, match="cannot read"):
+        ct.PhaseMap.load(path)
+
+
+def changed(path, tmp_path, **columns):
+    """A copy of a file with some numbers changed: column=(row, value)."""
+    copy = Path(shutil.copy(path, tmp_path / "changed.nc"))
+    with h5py.File(copy, "r+") as file:
+        for name, (row, value) in columns.items():
+            if name in file:
+                file[name][row] = value
+            else:
+                file.attrs[name] = value
+    return copy
+
+
+def test_another_schema_is_refused(files, tmp_path):
+    copy = changed(files[0.3], tmp_path, schema=(0, "catapult_theory/phase-map/99"))
+    with pytest.raises(ct.InputError, match="99"):
+        certificate_file.read(copy)
+    with pytest.raises(ct.InputError, match="99"):
+        ct.PhaseMap.load(copy)
+
+
+def witness(record, row):
+    """|p| and a of the middle of a cell when its trap begins."""
+    x0, x1, y0, y1 = map(float, record.box(row))
+    x, y, k = (x0 + x1) / 2, (y0 + y1) / 2, float(record.kappa)
+    u, v = (math.sqrt(x) + math.sqrt(y)) / 2, (math.sqrt(x) - math.sqrt(y)) / 2
+    for _ in range(int(record.columns["steps"][row])):
+        g = u * v - k
+        u, v = u - g * v, v - g * u
+    return abs(u * v - k), u * u + v * v
+
+
+NUMBERS = ("r", "m", "M", "e", "g")
+# From the number, |p| and a of an orbit of the cell to one that makes the certificate false.
+CHANGES = {
+    "r above 1": ("r", lambda v, p, a: 1.5),
+    "r too small": ("r", lambda v, p, a: v * 0.9),
+    "r no number": ("r", lambda v, p, a: np.nan),
+    "m above the orbit": ("m", lambda v, p, a: a * 1.001),
+    "m negative": ("m", lambda v, p, a: -v),
+    "M below the orbit": ("M", lambda v, p, a: a * 0.999),
+    "e below the orbit": ("e", lambda v, p, a: p * 0.999),
+    "e negative": ("e", lambda v, p, a: -v),
+    "e infinite": ("e", lambda v, p, a: np.inf),
+    "e too large": ("e", lambda v, p, a: 3.0),
+}
+
+
+class TestWithBalls:
+    @pytest.fixture(autouse=True)
+    def flint(self):
+        pytest.importorskip("flint")
+
+    @pytest.mark.parametrize("kappa", KAPPAS)
+    def test_every_sampled_certificate_holds(self, files, kappa):
+        found = ct.check_phase_map(files[kappa], sample=60)
+        assert found.valid, str(found)
+        assert len(found.checked) == 60
+
+    def row_of(self, path, theorem, most_steps=1000):
+        """A small cell whose certificate was hard to get."""
+        record = certificate_file.read(path)
+        names = np.array([record.theorem(i) for i in range(record.count)])
+        rows = np.flatnonzero((names == theorem) & (record.columns["steps"] <= most_steps))
+        return int(rows[np.argmax(record.columns["steps"][rows])]), record
+
+    def rejected(self, copy, row):
+        """Both by its content and by the digest."""
+        cell = certificate_check.check_cell(certificate_file.read(copy), row)
+        whole = ct.check_phase_map(copy, rows=[row])
+        assert any("digest" in fault for fault in whole.faults)
+        return not cell.valid
+
+    @pytest.mark.parametrize("theorem", ["trap_y", "trap_s"])
+    @pytest.mark.parametrize("change", CHANGES)
+    def test_changed_numbers_of_a_trap_are_rejected(self, files, tmp_path, theorem, change):
+        row, record = self.row_of(files[0.3], theorem)
+        assert certificate_check.check_cell(record, row).valid
+        name, rule = CHANGES[change]
+        numbers = record.columns["trap"][row].copy()
+        numbers[NUMBERS.index(name)] = rule(numbers[NUMBERS.index(name)], *witness(record, row))
+        copy = changed(files[0.3], tmp_path, trap=(row, numbers))
+        assert self.rejected(copy, row)
+
+    @pytest.mark.parametrize(
+        ("kappa", "theorem"),
+        [(0.0, "T3 and T4"), (0.3, "trap_y"), (0.3, "trap_s"), (0.3, "cone"), (1.1, "cycle")],
+    )
+    def test_fewer_steps_are_rejected(self, files, tmp_path, kappa, theorem):
+        row, record = self.row_of(files[kappa], theorem)
+        assert record.columns["steps"][row] > 0
+        copy = changed(files[kappa], tmp_path, steps=(row, 0))
+        assert self.rejected(copy, row)
+
+    @pytest.mark.parametrize(
+        ("kappa", "theorem"),
+        [(0.0, "T3 and T4"), (0.3, "trap_y"), (0.3, "edge"), (0.3, "cone"), (1.1, "cycle")],
+    )
+    def test_another_class_is_rejected(self, files, tmp_path, kappa, theorem):
+        row, record = self.row_of(files[kappa], theorem)
+        for kind in set(range(5)) - {int(record.columns["kind"][row])}:
+            copy = changed(files[kappa], tmp_path, kind=(row, kind))
+            assert self.rejected(copy, row)
+
+    def test_another_theorem_with_its_class_is_rejected(self, files, tmp_path):
+        row, _ = self.row_of(files[0.3], "trap_y")
+        for theorem, kind in ((3, 1), (4, 3), (5, 3), (6, 4), (7, 2)):
+            copy = changed(files[0.3], tmp_path, theorem=(row, theorem), kind=(row, kind))
+            assert self.rejected(copy, row)
+
+    @pytest.mark.parametrize("axis", ["x", "y"])
+    @pytest.mark.parametrize("theorem", ["trap_y", "trap_s"])
+    def test_a_box_that_is_moved_or_larger_is_rejected(self, files, tmp_path, theorem, axis):
+        row, record = self.row_of(files[0.3], theorem)
+        last = {f"index_{s}": (row, 2 ** int(record.columns[f"level_{s}"][row]) - 1) for s in "xy"}
+        copy = changed(files[0.3], tmp_path, **last)
+        assert self.rejected(copy, row)
+        assert any("overlaps" in f for f in ct.check_phase_map(copy, rows=[row]).faults)
+        whole = {f"index_{axis}": (row, 0), f"level_{axis}": (row, 0)}
+        copy = changed(files[0.3], tmp_path, **whole)
+        assert self.rejected(copy, row)
+        assert any("tile" in f for f in ct.check_phase_map(copy, rows=[row]).faults)
+
+    def test_another_label_is_rejected(self, files, tmp_path):
+        copy = changed(files[0.3], tmp_path, kappa=(0, 0.6))
+        found = ct.check_phase_map(copy, sample=60)
+        assert len(found.rejected) > 10
+
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [("cycle_y_high", 0.5), ("cycle_x_high", 3.5), ("cycle_period", 3), ("cycle_x_low", 3.0)],
+    )
+    def test_another_box_of_the_cycle_is_rejected(self, files, tmp_path, name, value):
+        row, _ = self.row_of(files[1.1], "cycle")
+        copy = changed(files[1.1], tmp_path, **{name: (0, value)})
+        assert self.rejected(copy, row)
+
+    def test_a_change_that_does_no_harm_is_still_noticed(self, files, tmp_path):
+        row, record = self.row_of(files[0.3], "trap_y")
+        more = int(record.columns["steps"][row]) + 5
+        copy = changed(files[0.3], tmp_path, steps=(row, more))
+        assert not ct.check_phase_map(copy, rows=[row]).valid
+        with pytest.raises(ct.InputError, match="not those that were written"):
+            ct.PhaseMap.load(copy)
