@@ -119,7 +119,7 @@ def check_file(
 
     Examples
     --------
-    >>> check_file("no-such-map.nc")
+    >>> check_file("no-such-map.nc")  # doctest: +ELLIPSIS
     Traceback (most recent call last):
         ...
     catapult_theory.errors.InputError: cannot read a certified phase map from no-such-map.nc: ...
