@@ -84,8 +84,8 @@ def certify(
     Examples
     --------
     >>> import catapult_theory as ct
-    >>> found = ct.certify(0.3, ((0, 4), (0, 4)), levels=8)
-    >>> print(found.kind_at(2.0, 1.0))
+    >>> found = ct.certify(0.3, ((0, 4), (0, 4)), levels=12)
+    >>> print(found.kind_at(1.5, 1.0))
     converges
     """
     rectangle = _checked(kappa, box, budget, levels, steps, threads)
