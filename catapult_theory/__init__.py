@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from catapult_theory.rigor.certified import certify
     from catapult_theory.rigor.certified_map import PhaseMap
     from catapult_theory.symbolic import losses, models, optimizers
+    from catapult_theory.symbolic.analysis import Analysis, analyse
     from catapult_theory.symbolic.closure import derive
     from catapult_theory.symbolic.losses import Loss
     from catapult_theory.symbolic.model import Model
@@ -77,6 +78,7 @@ _HOMES = {
     "rigor": ("Verdict", "verify"),
     "rigor.certified": ("certify",),
     "rigor.certified_map": ("PhaseMap",),
+    "symbolic.analysis": ("Analysis", "analyse"),
     "symbolic.closure": ("derive",),
     "symbolic.losses": ("Loss",),
     "symbolic.model": ("Model",),

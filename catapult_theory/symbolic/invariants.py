@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import sympy as sp
 
@@ -79,6 +80,7 @@ class Conserved:
         return f"{name} = {self.definition}, {name}' = ({self.multiplier})*{name}"
 
 
+@lru_cache(maxsize=64)
 def invariant_factors(update_map: UpdateMap) -> tuple[InvariantFactor, ...]:
     """Return every factor w, affine in the dimensionless state, with w' = c w.
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import namedtuple
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import combinations
 from types import MappingProxyType
 from typing import Any
@@ -253,6 +254,7 @@ def dimensionless(update_map: UpdateMap) -> DimensionlessMap:
     return _assembled(update_map, _with_integer_powers(update_map, find_groups(update_map)))
 
 
+@lru_cache(maxsize=64)
 def signed_dimensionless(update_map: UpdateMap) -> DimensionlessMap:
     """Return the map in groups of first order in each state variable, which keep its sign.
 

@@ -1,0 +1,254 @@
+"""Fixed points, stability, invariants and cycles: found by the engine, equal to the theory's."""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+import pytest
+import sympy as sp
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from catapult_theory.errors import InputError
+from catapult_theory.symbolic import models, optimizers
+from catapult_theory.symbolic.analysis import analyse
+from catapult_theory.symbolic.cells import cells, where
+from catapult_theory.symbolic.closure import derive
+from catapult_theory.symbolic.components import components
+from catapult_theory.symbolic.fixed_points import fixed_points
+from catapult_theory.symbolic.monotone import monotone_quantities
+from catapult_theory.symbolic.signs import sign_of
+from catapult_theory.symbolic.stability import first_root, jury_conditions, stability_of
+from catapult_theory.symbolic.symbols import beta, eta, lam, n, omega, symbol, y
+
+a, q, kappa, decay = map(symbol, ("a", "q", "kappa", "decay"))
+x = sp.Symbol("x")
+
+
+@functools.lru_cache(typed=True)  # True and 1 are different labels
+def uv(label: object = False, optimizer: str = "gd", loss: str = "squared"):
+    return derive(models.uv(label=label), optimizer=optimizer, loss=loss)
+
+
+@functools.lru_cache(typed=True)
+def found(label: object = False, optimizer: str = "gd", loss: str = "squared"):
+    return analyse(uv(label, optimizer, loss))
+
+
+# Jury's conditions
+
+
+@given(
+    real=st.lists(st.fractions(-2, 2, max_denominator=50), max_size=3),
+    pairs=st.lists(
+        st.tuples(
+            st.fractions("1/50", 2, max_denominator=50), st.fractions(-1, 1, max_denominator=50)
+        ),
+        max_size=2,
+    ),
+    scale=st.sampled_from([1, -3]),
+)
+@settings(max_examples=60, deadline=None)
+def test_jury_conditions_hold_exactly_when_all_roots_lie_inside_the_unit_circle(real, pairs, scale):
+    """Roots are chosen: real ones r, and pairs of modulus m and cosine c."""
+    if not real and not pairs:
+        return
+    factors = [x - sp.Rational(r) for r in real]
+    factors += [x**2 - 2 * sp.Rational(m) * sp.Rational(c) * x + sp.Rational(m) ** 2
+                for m, c in pairs]  # fmt: skip
+    inside = all(abs(r) < 1 for r in real) and all(m < 1 for m, _ in pairs)
+    conditions = jury_conditions(sp.expand(scale * sp.Mul(*factors)), x)
+    assert all(c > 0 for c in conditions) == inside
+
+
+def test_jury_needs_a_polynomial_with_roots():
+    with pytest.raises(InputError, match="nothing to judge"):
+        jury_conditions(sp.Integer(3), x)
+
+
+def test_threshold_is_the_first_root_and_unknown_where_the_start_is_unknown():
+    h = sp.Symbol("h", positive=True)
+    assert first_root(2 - eta * h, eta) == 2 / h
+    assert first_root(1 + eta + eta**2, eta) == sp.oo
+    assert first_root(1 + eta**3, eta) is None
+    assert stability_of([2 - eta * h, 1 - eta * h]).threshold == 1 / h
+    assert stability_of([kappa - eta]).verdict == "by conditions"
+    assert stability_of([-h]).verdict == "unstable"
+
+
+def test_signs_use_the_range_of_momentum():
+    assert sign_of(1 - beta) == 1
+    assert sign_of(beta - sp.Rational(1, 2)) is None
+    assert sign_of((kappa + 2) * (beta - 1), [kappa + 2]) == -1
+
+
+def test_cells_part_the_line_at_exact_roots():
+    intervals = where(lambda s: bool(s**2 - 2 > 0), cells([x**2 - 2, x], x))
+    assert intervals == ((-sp.oo, -sp.sqrt(2)), (sp.sqrt(2), sp.oo))
+    assert where(lambda s: bool(s < 2), cells([x, x - 2], x)) == ((-sp.oo, 2),)
+
+
+def test_components_are_all_solutions_of_a_system_without_factors():
+    circle = components([x**2 + a**2 - 1, x - a], [x, a])
+    assert {abs(one.values[a]) for one in circle} == {sp.sqrt(2) / 2}
+    assert components([x - 1, x - 2], [x]) == ()
+
+
+# Thresholds
+
+THRESHOLDS = [
+    (False, "gd", 2 / lam),
+    (True, "gd", 2 / lam),
+    (False, "heavy_ball", 2 * (1 + beta) / lam),
+    (False, "weight_decay", 2 / omega),
+]
+
+
+@pytest.mark.parametrize(("label", "optimizer", "threshold"), THRESHOLDS)
+def test_stability_thresholds_are_those_of_the_theory(label, optimizer, threshold):
+    assert sp.simplify(found(label, optimizer).threshold - threshold) == 0
+    assert sp.simplify(found(label, optimizer).threshold - 1.01 * threshold) != 0
+
+
+def test_decayed_minimum_of_the_labelled_model_is_balanced_and_has_a_threshold_of_its_own():
+    """By hand: (u - v) = 0 and p = -eta omega, so that lam = 2 (y / sqrt(n) - omega) there."""
+    minima = found(True, "weight_decay").minima
+    wanted = 2 * (y / sp.sqrt(n) - omega)
+    (here,) = [m for m in minima if sp.simplify(m.physical.get(lam, 0) - wanted) == 0]
+    at = {y: 3, n: 4, omega: sp.Rational(1, 10)}
+    assert here.stability.threshold.subs(at) == sp.Rational(10, 14)
+    assert sp.simplify(2 / here.physical[lam] - here.stability.threshold).subs(at) == 0
+
+
+def test_a_step_across_the_line_f_0_under_decay_has_the_multiplier_of_both_factors():
+    """By hand: f' = (1 - d)(1 - d - a) f near f = 0."""
+    report = found(False, "weight_decay")
+    (across,) = [s for s in report.across if s is not None]
+    numbers = {lam: 2, omega: sp.Rational(1, 10)}
+    edge = across.threshold.subs(numbers)
+    d, A = edge / 10, 2 * edge
+    assert sp.simplify((1 - d) * (1 - d - A) + 1) == 0
+
+
+def test_fixed_points_are_fixed_and_their_multipliers_are_those_of_the_jacobian():
+    for label, optimizer in ((True, "gd"), (False, "heavy_ball"), (True, "weight_decay")):
+        update_map = uv(label, optimizer)
+        numbers = {eta: 0.3, n: 5, y: 0.7, beta: 0.6, omega: 0.2}
+        for family in fixed_points(update_map):
+            free = {s: 1.7 for s in update_map.variables if s not in family.physical}
+            at = {s: complex(e.subs(numbers)).real for s, e in family.physical.items()} | free
+            for s, image in update_map.updates.items():
+                assert float(image.subs(numbers).subs(at) - at[s]) == pytest.approx(0, abs=1e-12)
+            jacobian = np.array(update_map.jacobian().subs(numbers).subs(at), dtype=float)
+            product = sp.Mul(*family.multipliers).subs(
+                {a: 0.3 * 1.7, kappa: 0.3 * 0.7 / np.sqrt(5), beta: 0.6, decay: 0.06}
+            )
+            roots = np.roots([float(c) for c in sp.Poly(product, x).all_coeffs()])
+            expected = np.sort_complex(np.concatenate([roots, np.ones(len(family.free))]))
+            actual = np.sort_complex(np.linalg.eigvals(jacobian))
+            np.testing.assert_allclose(np.abs(expected), np.abs(actual), atol=2e-3)
+
+
+def test_kinds_of_fixed_points():
+    assert [m.kind for m in found(True).fixed] == [
+        "zero loss", "stationary", "flipping", "flipping",
+    ]  # fmt: skip
+    flipping = found(False, "heavy_ball").fixed[1]
+    assert sp.simplify(flipping.physical[lam] - 4 * (1 + beta) / eta) == 0
+
+
+# The balanced labelled model: its cubic map and its three constants
+
+
+def test_restriction_to_balanced_networks_is_the_cubic_map_of_the_theory():
+    line = found(True).balanced
+    e, c = sp.Symbol("e", real=True), kappa
+    assert sp.expand(line.centred(kappa) - (e**3 + (c - 2) * e**2 + (1 - 2 * c) * e)) == 0
+
+
+def test_constants_of_the_cubic_map_are_found():
+    line = found(True).balanced
+    (minimum,) = [one for one in line.fixed if one.values == (kappa,)]
+    (cycle,) = line.cycles
+    assert minimum.stable == ((0, 1),)
+    assert cycle.stable == ((1, sp.sqrt(5) - 1),)
+    assert line.kept == ((-2, 2),)
+
+
+def test_constants_are_seen_by_iterating_the_map():
+    """Brute force on numbers: attraction to the minimum, period 2, boundedness."""
+
+    def orbit(c, e, steps=4000):
+        for _ in range(steps):
+            e = e**3 + (c - 2) * e**2 + (1 - 2 * c) * e
+            if abs(e) > 1e6:
+                return e, np.nan
+        return e, e**3 + (c - 2) * e**2 + (1 - 2 * c) * e
+
+    assert abs(orbit(0.98, 0.01)[0]) < 1e-9
+    first, second = orbit(1.02, 0.01)
+    assert abs(first - second) > 1e-2
+    for c, period_two in ((1.22, True), (1.25, False)):  # sqrt(5) - 1 = 1.236
+        first, second = orbit(c, 0.01)
+        again, _ = orbit(c, second, 1)
+        assert (abs(again - first) < 1e-9) == period_two
+    critical = [(1 + c) / 3 - c for c in (1.99, 2.01)]
+    assert abs(orbit(1.99, critical[0])[0]) < 10
+    assert abs(orbit(2.01, critical[1])[0]) > 1e6
+
+
+def test_two_cycles_are_cycles_of_the_whole_map():
+    for label in (False, True):
+        small = found(label).small
+        for line in found(label).lines:
+            for cycle in line.cycles:
+                at = {kappa: sp.Rational(7, 5)}
+                first, second = (v.subs(at) for v in cycle.values)
+                image = line.image.subs(at)
+                assert sp.simplify(image.subs(line.variable, first) - second) == 0
+                assert sp.simplify(image.subs(line.variable, second) - first) == 0
+        assert set(small.variables) == {a, q}
+
+
+def test_weight_decay_shifts_the_label_of_the_balanced_map():
+    plain = found(True).balanced.image
+    decayed = found(True, "weight_decay").balanced.image
+    assert sp.expand(plain.subs(kappa, kappa - decay) - decayed) == 0
+
+
+# Monotone quantities
+
+
+def test_curvature_is_monotone_on_either_side_of_the_edge():
+    (quantity,) = monotone_quantities(uv())
+    assert quantity.quantity == a
+    assert sp.expand(quantity.sign - (a - 4)) == 0
+    assert quantity.condition == ()
+    assert monotone_quantities(uv(True)) == ()
+
+
+# The report
+
+
+def test_report_is_readable_and_says_what_it_did_not_search():
+    text = str(found(False, "heavy_ball"))
+    assert "stable for eta < 2*(beta + 1)/lam" in text
+    assert "more than three state variables" in text
+    assert "not polynomial" in str(found(1, "gd", "logistic"))
+    assert r"\begin{itemize}" in found(True).latex()
+
+
+def test_matrix_maps_are_refused_with_the_way_out():
+    with pytest.raises(InputError, match="phase_bounds"):
+        analyse(derive(models.linear(inputs=3)))
+
+
+def test_a_model_of_ones_own_gets_the_same_analysis():
+    from catapult_theory.symbolic.model import Model
+    from catapult_theory.symbolic.symbols import vectors
+
+    u, v = vectors("u v")
+    own = Model(output=3 * u @ v / sp.sqrt(n), vectors=(u, v))
+    ball = optimizers.heavy_ball(sp.Rational(1, 2))
+    assert sp.simplify(analyse(derive(own, optimizer=ball)).threshold - 3 / lam) == 0
