@@ -1,9 +1,9 @@
-"""The time loop of the LLVM target: groups of vectors in registers, and one judged vector.
+"""The time loop of the LLVM target: groups of vectors in registers.
 
-`group` iterates K vectors for some steps with nothing in the loop but the map, the peak of the
-loss and its step; what decides about a lane is looked at once, at the end of the stretch.
-`judged` repeats such a stretch for a vector of lanes that were found decided, with the verdict
-after every step, so that the step and the frozen state are those of the definition.
+`group` iterates K vectors for some steps, a stretch, with nothing in the loop but the map and the
+peak of the loss; what decides about a lane is looked at once, at its end. A lane with a new peak
+keeps the state with which that stretch began, its mark: `replay` finds the step of the peak from
+there, once, when the lane is over.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from catapult_theory.codegen.status import LIMITS
 
 # Above this a loss is so large that a lane may have passed the bound between two looks.
 _ALARM = {"float64": 1e190, "float32": 1e30}
+# States of a lane to return to: the start of the stretch with its peak, and its own start.
+MARK, FIRST = "at mark: ", "at first: "
 # More are no faster: the processor does not see far enough ahead to overlap them.
 MOST_VECTORS = 4
 
@@ -68,6 +70,12 @@ class Layout:
         return [*self.states, "peak", "largest"]
 
     @property
+    def kept(self) -> list[str]:
+        """The rows of numbers that a lane takes along: constants, and states to return to."""
+        places = [MARK, *([FIRST] if self.form.ceiling is not None else [])]
+        return [*self.constants, *(place + s for place in places for s in self.states)]
+
+    @property
     def vectors(self) -> int:
         """How many vectors fit in the registers with what a step needs of each."""
         trees = [*(a.value for a in self.form.per_step), *(n for _, n in self.form.step.outputs)]
@@ -79,12 +87,12 @@ class Layout:
     @property
     def watches(self) -> bool:
         """Whether the least squared gradient of a stretch is carried along."""
-        return self.form.watched and self.form.step.output("grad_norm2") is not None
+        return self.form.watched and self.converges
 
     @property
     def follows(self) -> bool:
         """Whether the running maximum of the squared gradient is carried at every step."""
-        return not self.form.together and self.form.step.output("grad_norm2") is not None
+        return self.form.ceiling is None and self.converges
 
     @property
     def queue(self) -> int:
@@ -97,10 +105,20 @@ class Layout:
         return self.capacity * self.types.size
 
     @property
+    def queue_bytes(self) -> int:
+        """The bytes of a row of queued lanes."""
+        return self.queue * self.types.size
+
+    @property
+    def converges(self) -> bool:
+        """Whether lanes can be found converged."""
+        return self.form.step.output("grad_norm2") is not None
+
+    @property
     def bytes(self) -> int:
         """The size of the scratch memory."""
-        numbers = (2 * len(self.moving) + len(self.constants)) * self.row_bytes
-        return numbers + 3 * 8 * self.capacity + 4 * self.capacity
+        numbers = (2 * len(self.moving) + len(self.kept)) * self.row_bytes
+        return numbers + 2 * 8 * self.capacity + 4 * self.capacity
 
 
 class Function:
@@ -239,29 +257,22 @@ class Function:
         return self.writer.select(more, norm, largest)
 
 
-GROUP = "ptr %old, ptr %oldw, ptr %new, ptr %neww, ptr %con, ptr %flags"
+GROUP = "ptr %old, ptr %new, ptr %kept, ptr %w, ptr %flags, i64 %off, i64 %steps, i64 %start"
+# Flags of a vector: bits of the lanes about which something may be decided, and, this far up, of
+# those among them whose peak has moved in the stretch or that may have diverged.
+MOVED_BIT = 16
 
 
-def group_name(vectors: int, full: bool) -> str:
-    """Return the name of a `group`."""
-    return f"group{vectors}{'full' if full else ''}"
-
-
-def group(layout: Layout, vectors: int, full: bool) -> tuple[str, set[str]]:
+def group(layout: Layout, vectors: int) -> tuple[str, set[str]]:
     """Return the function that iterates some vectors, all of them in registers.
 
-    It reads the old rows, writes the new ones and the flags of decided lanes, and returns
-    whether the loss of any lane has reached a new peak. Only the full variant notes the step
-    of a peak and the squared gradient there: the other one is for stretches without a peak,
-    and has to be repeated in full where it finds one. Where the largest gradient of a lane is
-    found together with its largest loss, its running maximum goes over the stretches with a new
-    peak and over the looks alone.
+    It reads the old rows, writes the new ones, the flags of its lanes and the marks of those with
+    a new peak. A lane that may be decided keeps its mark: it will be gone through again.
 
     Parameters
     ----------
     layout : Layout
     vectors : int
-    full : bool
 
     Returns
     -------
@@ -269,25 +280,20 @@ def group(layout: Layout, vectors: int, full: bool) -> tuple[str, set[str]]:
     declarations : set of str
     """
     f, t = Function(layout), layout.types
-    name = group_name(vectors, full)
-    head = f"define internal i1 @{name}({GROUP}, i64 %off, i64 %steps, i64 %start) {{"
+    head = f"define internal void @group{vectors}({GROUP}) {{"
     offsets = [f.emit(f"add i64 %off, {k * t.lanes}") for k in range(vectors)]
     entry = [_loaded(f, "%old", offset) for offset in offsets]
     f.put("br label %loop")
     f.label("loop")
-    carried = [*layout.states, "peak", *(["when"] if full else [])]
-    if full or layout.follows:
+    carried = [*layout.states, "peak"]
+    if layout.follows:
         carried.append("largest")
     if layout.watches:
         carried.append("least")
     f.put("%t = phi i64 [ 0, %0 ], [ %t1, %loop ]")
-    if full:
-        f.put(f"%now = phi {t.vector} [ {t.splat(0.0)}, %0 ], [ %later, %loop ]")
     place = len(f.lines)
     begins = [{**entry[k], **{s: f"%{s}.{k}" for s in carried}} for k in range(vectors)]
-    ends = [{**begin, **_advanced(f, begin, full)} for begin in begins]
-    if full:
-        f.put(f"%later = fadd {t.vector} %now, {t.splat(1.0)}")
+    ends = [{**begin, **_advanced(f, begin)} for begin in begins]
     f.put("%t1 = add i64 %t, 1")
     f.put("%more = icmp slt i64 %t1, %steps")
     f.put("br i1 %more, label %loop, label %done")
@@ -297,80 +303,214 @@ def group(layout: Layout, vectors: int, full: bool) -> tuple[str, set[str]]:
         for s in carried
     ]
     f.label("done")
-    reached = "false"
-    for offset, begin, end in zip(offsets, entry, ends, strict=True):
-        reached = f.emit(f"or i1 {reached}, {_finish(f, offset, begin, end, full)}")
-    f.put(f"ret i1 {reached}")
+    for k, (offset, end) in enumerate(zip(offsets, ends, strict=True)):
+        _finish(f, k, offset, end)
+    f.put("ret void")
     return "\n".join([head, *f.lines, "}"]), f.writer.declared
 
 
 def _loaded(f: Function, base: str, offset: str) -> dict[str, str]:
     """Return what a vector of lanes begins a stretch with."""
     rows = {s: f.load(base, i, offset) for i, s in enumerate(f.layout.moving)}
-    constants = {c: f.load("%con", i, offset) for i, c in enumerate(f.layout.constants)}
-    infinite = f.types.splat(float("inf"))
-    return {**rows, **constants, "when": f.types.splat(0.0), "least": infinite}
+    constants = {c: f.load("%kept", i, offset) for i, c in enumerate(f.layout.constants)}
+    return {**rows, **constants, "least": f.types.splat(float("inf"))}
 
 
-def _advanced(f: Function, values: dict[str, str], full: bool) -> dict[str, str]:
+def _advanced(f: Function, values: dict[str, str]) -> dict[str, str]:
     """Return what a vector carries after one step; the peak is that of the states before it.
 
     Looked at before the step, the loss shares its subexpressions with the map.
     """
     f.bind(values)
-    return {**_peaked(f, values, full, "%now"), **f.next_state()}
+    return {**_peaked(f, values), **f.next_state()}
 
 
-def _peaked(f: Function, values: dict[str, str], full: bool, now: str) -> dict[str, str]:
-    """Return the peak of the loss, its step and what is recorded there, at the bound state."""
+def _peaked(f: Function, values: dict[str, str]) -> dict[str, str]:
+    """Return the peak of the loss and the extremes of the gradient, with the bound state."""
     loss = str(f.output("loss"))
     record = f.writer.compare("ogt", loss, values["peak"])
-    found = {"peak": f.writer.select(record, loss, values["peak"])}
-    found["least"] = values["least"]
+    found = {s: values[s] for s in ("least", "largest")}
+    found["peak"] = f.writer.select(record, loss, values["peak"])
     if f.layout.watches:
         norm = str(f.output("grad_norm2"))
         less = f.writer.compare("olt", norm, values["least"])
         found["least"] = f.writer.select(less, norm, values["least"])
-    if full:
-        found["when"] = f.writer.select(record, now, values["when"])
-    if full or f.layout.follows:
+    if f.layout.follows:
         found["largest"] = f.larger(values["largest"], f.output("grad_norm2"))
     return found
 
 
-def _finish(
-    f: Function, offset: str, begin: dict[str, str], end: dict[str, str], full: bool
-) -> str:
-    """Write the rows and flags of a vector; return whether a peak was reached."""
-    t = f.types
+def _finish(f: Function, k: int, offset: str, end: dict[str, str]) -> None:
+    """Write the rows, the mark and the flags of a vector."""
+    t, w, layout = f.types, f.writer, f.layout
+    # Read again, so that no register holds it in the loop.
+    begin = _loaded(f, "%old", offset)
     f.bind(end)
-    values = {**end, **_peaked(f, end, full, "%later")}
-    record = f.writer.compare("ogt", values["peak"], begin["peak"])
-    if full and not f.layout.follows:
-        # A lane without a peak of its own keeps to the looks, whatever its neighbours do.
-        values["largest"] = f.writer.select(record, values["largest"], begin["largest"])
-    values["largest"] = f.larger(values["largest"], f.output("grad_norm2"))
-    decided = flags(f, values, values["least"] if f.layout.watches else None)
-    for i, row in enumerate(f.layout.moving):
+    values = {**end, **_peaked(f, end)}
+    record = w.compare("ogt", values["peak"], begin["peak"])
+    bounds = values
+    if layout.form.ceiling is not None:
+        # Of what came before its mark a lane knows but this bound.
+        before = _ceiling(f, offset, begin["peak"])
+        values["largest"] = w.select(record, before, begin["largest"])
+        bounds = {**values, "largest": _ceiling(f, offset, values["peak"])}
+    bad, small = flags(f, bounds, values["least"] if layout.watches else None)
+    decided = bad if small is None else w.both("or", bad, small)
+    moved = w.both("or", record, bad)
+    if layout.follows:
+        more = w.compare("ogt", values["largest"], begin["largest"])
+        moved = w.both("or", moved, more)
+    for i, row in enumerate(layout.moving):
         f.store(values[row], "%new", i, offset)
-    _, when = f.integers("%oldw", offset)
-    if full:
-        kind = f"<{t.lanes} x i64>"
-        count = f.emit(f"fptosi {t.vector} {values['when']} to {kind}")
-        later = f.emit(f"add {kind} {f.spread('%start', 'i64')}, {count}")
-        when = f.choose_integers(record, later, when)
-    here = f.emit(f"getelementptr i64, ptr %neww, i64 {offset}")
-    f.put(f"store <{t.lanes} x i64> {when}, ptr {here}, align 8")
     number = f.emit(f"udiv i64 {offset}, {t.lanes}")
     place = f.emit(f"getelementptr i32, ptr %flags, i64 {number}")
-    bits = f.emit(f"bitcast {t.mask} {decided} to i{t.lanes}")
-    wide = f.emit(f"zext i{t.lanes} {bits} to i32")
-    f.put(f"store i32 {wide}, ptr {place}, align 4")
-    return f.any(record)
+    f.put(f"store i32 {_bits(f, decided, w.both('and', decided, moved))}, ptr {place}, align 4")
+    fresh = w.both("and", record, negated(f, decided))
+    f.put(f"br i1 {f.any(fresh)}, label %mark{k}, label %past{k}")
+    f.label(f"mark{k}")
+    mark(f, offset, fresh, {s: begin[s] for s in layout.states}, "%start")
+    f.put(f"br label %past{k}")
+    f.label(f"past{k}")
 
 
-def flags(f: Function, values: dict[str, str], least: str | None) -> str:
-    """Return the mask of lanes about which something may be decided, at the state in values.
+def _ceiling(f: Function, offset: str, peak: str) -> str:
+    """Return a bound on the squared gradient of lanes that have come to some loss at most."""
+    layout, program = f.layout, f.layout.form.ceiling
+    if program is None:
+        return peak
+    first = {s: f.load("%kept", layout.kept.index(FIRST + s), offset) for s in layout.states}
+    (own,) = program.parameters
+    f.writer.bind({**first, own.code: peak})
+    f.writer.assign((a.name, a.value) for a in program.assignments)
+    ((_, node),) = program.outputs
+    return f.writer.value(node)
+
+
+def _bits(f: Function, decided: str, moved: str) -> str:
+    """Return two masks as the bits of an integer."""
+    n = f.types.lanes
+    wide = []
+    for mask in (decided, moved):
+        bits = f.emit(f"bitcast {f.types.mask} {mask} to i{n}")
+        wide.append(f.emit(f"zext i{n} {bits} to i32"))
+    up = f.emit(f"shl i32 {wide[1]}, {MOVED_BIT}")
+    return f.emit(f"or i32 {wide[0]}, {up}")
+
+
+def mark(f: Function, offset: str, fresh: str, state: dict[str, str], start: str) -> None:
+    """Give the lanes in a mask a new mark: the state at the start of a stretch, and that step."""
+    layout, t = f.layout, f.types
+    for s in layout.states:
+        row = layout.kept.index(MARK + s)
+        value = f.writer.select(fresh, state[s], f.load("%kept", row, offset))
+        f.store(value, "%kept", row, offset)
+    place, old = f.integers("%w", offset)
+    step = f.choose_integers(fresh, f.spread(start, "i64"), old)
+    f.put(f"store <{t.lanes} x i64> {step}, ptr {place}, align 8")
+
+
+def replay(
+    layout: Layout, name: str, row_bytes: int, place: str, bounded: bool
+) -> tuple[str, set[str]]:
+    """Return the function that finds the steps of peaks, going back to some state of the lanes.
+
+    A lane is iterated from there until its loss is its peak, to the bit; the function writes
+    ``%when``. Where lanes have but a bound on the squared gradient, it writes the largest one
+    that it has met as well, and returns whether there may have been a larger one before.
+
+    Parameters
+    ----------
+    layout : Layout
+    name : str
+    row_bytes : int
+        The distance of its rows.
+    place : str
+        MARK or FIRST.
+    bounded : bool
+        Whether to look for the largest squared gradient, too.
+
+    Returns
+    -------
+    text : str
+    declarations : set of str
+    """
+    f, t = Function(layout, row_bytes), layout.types
+    head = (
+        f"define internal i1 @{name}(ptr %rows, ptr %kept, ptr %w, ptr %when, i64 %off, "
+        "i64 %count, i64 %limit) {"
+    )
+    carried = [*layout.states, "when", *(["largest"] if bounded else [])]
+    offsets = [f.emit(f"add i64 %off, {k * t.lanes}") for k in range(layout.vectors)]
+    entry = [_returned(f, offset, place) for offset in offsets]
+    f.put("br label %loop")
+    f.label("loop")
+    f.put("%t = phi i64 [ 0, %0 ], [ %t1, %loop ]")
+    f.put(f"%now = phi {t.vector} [ {t.splat(0.0)}, %0 ], [ %later, %loop ]")
+    lines = len(f.lines)
+    ends = []
+    for k, first in enumerate(entry):
+        values = {**first, **{s: f"%{s}.{k}" for s in (*carried, "open")}}
+        f.bind(values)
+        here = f.writer.compare("oeq", str(f.output("loss")), values["peak"])
+        hit = f.writer.both("and", here, values["open"])
+        end = {**f.next_state(), "when": f.writer.select(hit, "%now", values["when"])}
+        if bounded:
+            end["largest"] = f.larger(values["largest"], f.output("grad_norm2"), values["open"])
+        end["open"] = f.writer.both("and", values["open"], negated(f, here))
+        ends.append(end)
+    f.put(f"%later = fadd {t.vector} %now, {t.splat(1.0)}")
+    f.put("%t1 = add i64 %t, 1")
+    f.put("%within = icmp sle i64 %t1, %limit")
+    f.put(f"%more = and i1 %within, {f.any(joined(f, [end['open'] for end in ends]))}")
+    f.put("br i1 %more, label %loop, label %done")
+    f.lines[lines:lines] = [
+        f"  %{s}.{k} = phi {kind} [ {entry[k][s]}, %0 ], [ {ends[k][s]}, %loop ]"
+        for k in range(layout.vectors)
+        for s, kind in (*((c, t.vector) for c in carried), ("open", t.mask))
+    ]
+    f.label("done")
+    doubts = "false"
+    for offset, first, end in zip(offsets, entry, ends, strict=True):
+        _found(f, offset, end["when"], place)
+        if bounded:
+            row = layout.moving.index("largest")
+            less = f.writer.compare("olt", end["largest"], f.load("%rows", row, offset))
+            doubt = f.any(f.writer.both("and", less, first["open"]))
+            doubts = f.emit(f"or i1 {doubts}, {doubt}")
+            f.store(end["largest"], "%rows", row, offset)
+    f.put(f"ret i1 {doubts}")
+    return "\n".join([head, *f.lines, "}"]), f.writer.declared
+
+
+def _returned(f: Function, offset: str, place: str) -> dict[str, str]:
+    """Return what a vector of lanes had at some state of theirs, and which elements are lanes."""
+    layout, t = f.layout, f.types
+    kept = {c: f.load("%kept", i, offset) for i, c in enumerate(layout.kept)}
+    peak = f.load("%rows", layout.moving.index("peak"), offset)
+    own = {s: kept[place + s] for s in layout.states}
+    values = {**kept, **own, "peak": peak, "when": t.splat(0.0), "largest": t.splat(0.0)}
+    return {**values, "open": valid(f, offset)}
+
+
+def valid(f: Function, offset: str) -> str:
+    """Return the mask of elements that are lanes, of ``%count`` in all."""
+    ahead = f.spread(f.emit(f"sub i64 %count, {offset}"), "i64")
+    steps = ", ".join(f"i64 {j}" for j in range(f.types.lanes))
+    return f.emit(f"icmp sgt <{f.types.lanes} x i64> {ahead}, <{steps}>")
+
+
+def _found(f: Function, offset: str, steps: str, place: str) -> None:
+    """Write the steps of peaks, counted from a mark or from the first state."""
+    kind = f"<{f.types.lanes} x i64>"
+    when = f.emit(f"fptosi {f.types.vector} {steps} to {kind}")
+    if place == MARK:
+        when = f.emit(f"add {kind} {f.integers('%w', offset)[1]}, {when}")
+    here = f.emit(f"getelementptr i64, ptr %when, i64 {offset}")
+    f.put(f"store {kind} {when}, ptr {here}, align 8")
+
+
+def flags(f: Function, values: dict[str, str], least: str | None) -> tuple[str, str | None]:
+    """Return the masks of lanes that may have diverged, and converged, at the state in values.
 
     The squared gradient is that of the state, or the least one since the last look.
     """
@@ -380,147 +520,7 @@ def flags(f: Function, values: dict[str, str], least: str | None) -> str:
     fine = w.both("and", f.sound(state), f.within())
     alarm = w.compare("ole", values["peak"], t.splat(_ALARM[t.dtype]))
     bad = negated(f, w.both("and", fine, alarm))
-    small = f.small(values["largest"], least)
-    return bad if small is None else w.both("or", bad, small)
-
-
-def judged(layout: Layout) -> tuple[str, set[str]]:
-    """Return the function that repeats a stretch for queued lanes, judging after every step.
-
-    Rows as in `group`, in place; ``%verdict`` and ``%decided`` receive 64-bit integers.
-
-    Parameters
-    ----------
-    layout : Layout
-
-    Returns
-    -------
-    text : str
-    declarations : set of str
-    """
-    t, queue = layout.types, layout.queue
-    f = Function(layout, queue * t.size)
-    kind = f"<{t.lanes} x i64>"
-    head = (
-        "define internal void @judged(ptr %rows, ptr %w, ptr %con, ptr %verdict, ptr %decided, "
-        "i64 %steps, i64 %start, i64 %end) {"
-    )
-    offsets = [str(k * t.lanes) for k in range(queue // t.lanes)]
-    entry = [_loaded(f, "%rows", offset) for offset in offsets]
-    last = f.spread("%end", "i64")
-    starts = [
-        {"when": f.integers("%w", offset)[1], "verdict": t.integers(0), "decided": last}
-        for offset in offsets
-    ]
-    f.put("br label %loop")
-    f.label("loop")
-    place = len(f.lines)
-    ends, back = judged_steps(f, entry, f.emit("add i64 %start, %t"), "loop")
-    f.put("%t1 = add i64 %t, 1")
-    f.put("%more = icmp sle i64 %t1, %steps")
-    open_ = [f.emit(f"icmp eq {kind} {end['verdict']}, zeroinitializer") for end in ends]
-    f.put(f"%go = and i1 %more, {f.any(joined(f, open_))}")
-    f.put("br i1 %go, label %loop, label %done")
-    phis = [f"  %t = phi i64 [ 1, %0 ], [ %t1, %{back} ]"]
-    for k, (first, start, end) in enumerate(zip(entry, starts, ends, strict=True)):
-        for s in layout.moving:
-            phis.append(f"  %{s}.{k} = phi {t.vector} [ {first[s]}, %0 ], [ {end[s]}, %{back} ]")
-        for s, value in start.items():
-            phis.append(f"  %{s}.{k} = phi {kind} [ {value}, %0 ], [ {end[s]}, %{back} ]")
-    f.lines[place:place] = phis
-    f.label("done")
-    for offset, end in zip(offsets, ends, strict=True):
-        for i, s in enumerate(layout.moving):
-            f.store(end[s], "%rows", i, offset)
-        for name, base in (("when", "%w"), ("verdict", "%verdict"), ("decided", "%decided")):
-            here = f.emit(f"getelementptr i64, ptr {base}, i64 {offset}")
-            f.put(f"store {kind} {end[name]}, ptr {here}, align 8")
-    f.put("ret void")
-    return "\n".join([head, *f.lines, "}"]), f.writer.declared
-
-
-def judged_steps(
-    f: Function, entry: list[dict[str, str]], time: str, block: str
-) -> tuple[list[dict[str, str]], str]:
-    """Return what the vectors carry after a judged step, and the block in which it ends.
-
-    Parameters
-    ----------
-    f : Function
-        In the block of that name.
-    entry : list of dict
-        The constants of each vector; what it carries is named ``%name.k``.
-    time : str
-        The number of the step.
-    block : str
-
-    Returns
-    -------
-    ends : list of dict
-    block : str
-    """
-    time = f.spread(time, "i64")
-    ends = []
-    for k, first in enumerate(entry):
-        carried = (*f.layout.moving, "when", "verdict", "decided")
-        ends.append(_judged_step(f, {**first, **{s: f"%{s}.{k}" for s in carried}}, time))
-    back = _weighed(f, ends, block)
-    kind = f"<{f.types.lanes} x i64>"
-    for k, end in enumerate(ends):
-        verdict = f"%verdict.{k}"
-        if "small" in end:
-            converged = f.types.integers(1)
-            verdict = f.choose_integers(end["small"], converged, verdict)
-        verdict = f.choose_integers(end["diverged"], f.types.integers(2), verdict)
-        changed = f.emit(f"icmp ne {kind} {verdict}, %verdict.{k}")
-        end["verdict"] = verdict
-        end["decided"] = f.choose_integers(changed, time, f"%decided.{k}")
-    return ends, back
-
-
-def _judged_step(f: Function, values: dict[str, str], time: str) -> dict[str, str]:
-    """Return the state after a step of the lanes still open, its peak, and what is suspected."""
-    w = f.writer
-    alive = f.emit(f"icmp eq <{f.types.lanes} x i64> {values['verdict']}, zeroinitializer")
-    f.bind(values)
-    new = f.next_state()
-    sound = f.sound(new)
-    moves = w.both("and", alive, sound)
-    state = {s: w.select(moves, new[s], values[s]) for s in f.layout.states}
-    f.bind({**values, **state})
-    loss = str(f.output("loss"))
-    record = w.both("and", moves, w.compare("ogt", loss, values["peak"]))
-    largest = f.larger(values["largest"], f.output("grad_norm2"), moves)
-    over = w.both("and", moves, negated(f, f.within()))
-    small = f.small(largest)
-    found = {
-        **values,
-        **state,
-        "peak": w.select(record, loss, values["peak"]),
-        "largest": largest,
-        "when": f.choose_integers(record, time, values["when"]),
-        "diverged": w.both("or", over, w.both("and", alive, negated(f, sound))),
-    }
-    return found if small is None else {**found, "small": w.both("and", moves, small)}
-
-
-def _weighed(f: Function, ends: list[dict[str, str]], block: str) -> str:
-    """Keep of the lanes with a small gradient those at a stable state.
-
-    They are few, so that the margin is computed in a branch; its last block is returned.
-    """
-    masks = [end["small"] for end in ends if "small" in end]
-    if f.layout.form.margin is None or not masks:
-        return block
-    f.put(f"br i1 {f.any(joined(f, masks))}, label %weigh, label %weighed")
-    f.label("weigh")
-    stable = [f.writer.both("and", end["small"], str(f.stable(end))) for end in ends]
-    f.put("br label %weighed")
-    f.label("weighed")
-    for end, mask in zip(ends, stable, strict=True):
-        kind = f.types.mask
-        end["small"] = f.emit(f"phi {kind} [ {mask}, %weigh ], [ {end['small']}, %{block} ]")
-    return "weighed"
+    return bad, f.small(values["largest"], least)
 
 
 def joined(f: Function, masks: list[str]) -> str:

@@ -1,27 +1,35 @@
 """Runs in LLVM IR: lanes in and out of scratch memory, stretches of steps, compaction.
 
-The lanes of a chunk advance together, some steps at a time. A lane found decided at a look is
-repeated by `judged` from the start of the stretch and leaves; the last lane takes its place,
-so that groups stay full. Lanes out of range for the scaled form are left to the caller.
+The lanes of a chunk advance together, some steps at a time. A lane found decided at a look goes
+through the stretch again, judged, and leaves; the last lane takes its place, so that groups stay
+full. Lanes out of range for the scaled form are left to the caller.
 """
 
 from __future__ import annotations
 
 from importlib.resources import files
 
-from catapult_theory.codegen.llvm_group import Function, Layout, group_name
+from catapult_theory.codegen.llvm_group import FIRST, MARK, MOVED_BIT, Function, Layout
 from catapult_theory.codegen.llvm_lanes import LaneLoop
 from catapult_theory.codegen.scaled_form import FACTOR
 
-# Steps between two looks, by the step: (up to this step, so many). A look costs about as much
-# as five steps, a lane that has ended idles until the next one, and most lanes end early.
-LOOKS = ((256, 16), (1024, 32))
-LAST_LOOKS = 64
+# Steps between two looks, doubled or halved from one to the next. Of n lanes g leave in a stretch
+# of L steps. A look costs as much as some 14 steps of all lanes, a lane that leaves 3.3 L steps of
+# a lane (idle for half of them, then gone through again): the best L has g L = 4 n.
+SHORTEST, LONGEST = 16, 128
+SELDOM, OFTEN = 2, 8
 # A lane starts in range if loss and squared gradient lie between these.
 _RANGE = {"float64": (1e-280, 1e190), "float32": (1e-30, 1e30)}
 # A constant or unit beyond this, or below its inverse, is out of range.
 _UNIT = {"float64": 1e140, "float32": 1e15}
 LEFT = -1
+_CONVERGING = (
+    "call i1 @converging(ptr %rows, ptr %qkept, ptr %qw, ptr %qwhen, ptr %verdict, ptr %decided, "
+    "i64 %L, i64 %t, i64 %end, i64 %count)"
+)
+_FROM_THE_START = (
+    "call i1 @replayfirst(ptr %rows, ptr %qkept, ptr %qw, ptr %qwhen, i64 0, i64 %count, i64 %t)"
+)
 
 FLUSH = {
     "x86": (
@@ -76,8 +84,8 @@ def scheduler(layout: Layout, flush: str) -> tuple[str, set[str]]:
     t = layout.types
     on, off, declared = FLUSH[flush]
     moving = len(layout.moving) * layout.row_bytes
-    con = 2 * moving
-    integers = con + len(layout.constants) * layout.row_bytes
+    kept = 2 * moving
+    integers = kept + len(layout.kept) * layout.row_bytes
     row = 8 * layout.capacity
     fields = {
         "POINTERS": ", ".join(f"ptr {p}" for p in pointers(layout)),
@@ -85,22 +93,25 @@ def scheduler(layout: Layout, flush: str) -> tuple[str, set[str]]:
         "FLUSH_ON": on,
         "FLUSH_OFF": off,
         "MOVING": moving,
-        "CON": con,
-        "W0": integers,
-        "W1": integers + row,
-        "IDX": integers + 2 * row,
-        "FLAGS": integers + 3 * row,
+        "KEPT": kept,
+        "W": integers,
+        "IDX": integers + row,
+        "FLAGS": integers + 2 * row,
         "ROWS": len(layout.moving),
-        "CONSTANTS": max(1, len(layout.constants)),
+        "KEPTROWS": len(layout.kept),
         "REAL": t.real,
         "LANES": t.lanes,
         "LANES_1": t.lanes - 1,
         "QUEUE": layout.queue,
-        "STRETCH": _stretch(),
+        "SELDOM": SELDOM,
+        "OFTEN": OFTEN,
+        "SHORTEST": SHORTEST,
+        "LONGEST": LONGEST,
+        "AGAIN": _FROM_THE_START if layout.form.ceiling is not None else "",
+        "LIGHT": _CONVERGING if layout.converges else "icmp eq i64 0, 0",
+        "MOVED": MOVED_BIT,
+        "EVERY": 2**t.lanes - 1,
         "K": layout.vectors,
-        "FAST": group_name(layout.vectors, False),
-        "FULL": group_name(layout.vectors, True),
-        "ONE": group_name(1, True),
         "CAPACITY": layout.capacity,
     }
     text = files("catapult_theory.codegen").joinpath("llvm_scheduler.ll").read_text()
@@ -110,24 +121,14 @@ def scheduler(layout: Layout, flush: str) -> tuple[str, set[str]]:
     return text, {*declared, "declare i32 @llvm.ctlz.i32(i32, i1)"}
 
 
-def _stretch() -> str:
-    """Return the choice of the number of steps until the next look."""
-    lines, value = [], str(LAST_LOOKS)
-    for i, (until, steps) in reversed(list(enumerate(LOOKS))):
-        lines.append(f"  %early{i} = icmp slt i64 %t, {until}")
-        lines.append(f"  %look{i or ''} = select i1 %early{i}, i64 {steps}, i64 {value}")
-        value = f"%look{i}"
-    return "\n".join(lines)
-
-
 def copies(layout: Layout) -> str:
     """Return the functions that move one lane: ``move``, ``queue`` and ``restore``."""
     parts = []
-    rows = "ptr %rows, ptr %qw, ptr %qcon, ptr %qidx, i64 %s"
-    lane = "ptr %new, ptr %neww, ptr %con, ptr %idx, i64 %pos"
+    rows = "ptr %rows, ptr %qkept, ptr %qw, ptr %qidx, i64 %s"
+    lane = "ptr %new, ptr %kept, ptr %w, ptr %idx, i64 %pos"
     head = f"define internal void @move({lane}, i64 %from) {{"
-    own = ("%new", "%neww", "%con", "%idx", layout.capacity)
-    queue = ("%rows", "%qw", "%qcon", "%qidx", layout.queue)
+    own = ("%new", "%kept", "%w", "%idx", layout.capacity)
+    queue = ("%rows", "%qkept", "%qw", "%qidx", layout.queue)
     parts.append(_copy(layout, head, (*own, "%from"), (*own, "%pos")))
     head = f"define internal void @queue({rows}, {lane}) {{"
     parts.append(_copy(layout, head, (*own, "%pos"), (*queue, "%s")))
@@ -148,11 +149,11 @@ def _copy(layout: Layout, head: str, source: Place, target: Place) -> str:
         at = writer.emit(f"add i64 {place[5]}, {start}")
         return writer.emit(f"getelementptr {t.real}, ptr {place[base]}, i64 {at}")
 
-    for base, count in ((0, len(layout.moving)), (2, len(layout.constants))):
+    for base, count in ((0, len(layout.moving)), (1, len(layout.kept))):
         for row in range(count):
             value = writer.emit(f"load {t.real}, ptr {element(source, base, row)}")
             writer.put(f"store {t.real} {value}, ptr {element(target, base, row)}")
-    for base in (1, 3):
+    for base in (2, 3):
         here = writer.emit(f"getelementptr i64, ptr {source[base]}, i64 {source[5]}")
         there = writer.emit(f"getelementptr i64, ptr {target[base]}, i64 {target[5]}")
         value = writer.emit(f"load i64, ptr {here}")
@@ -167,7 +168,7 @@ def record(layout: Layout) -> str:
     f = Function(layout)
     arrays = ", ".join(f"ptr {p}" for p in pointers(layout))
     head = (
-        "define internal void @record(ptr %rows, ptr %w, ptr %idx, i64 %s, i64 %stride, "
+        "define internal void @record(ptr %rows, ptr %when, ptr %idx, i64 %s, i64 %stride, "
         f"i64 %verdict, i64 %decided, {arrays}) {{"
     )
     place = f.emit("getelementptr i64, ptr %idx, i64 %s")
@@ -181,7 +182,7 @@ def record(layout: Layout) -> str:
         value = f.emit(f"load {t.real}, ptr {here}")
         there = f.emit(f"getelementptr {t.real}, ptr {target}, i64 {lane}")
         f.put(f"store {t.real} {value}, ptr {there}")
-    here = f.emit("getelementptr i64, ptr %w, i64 %s")
+    here = f.emit("getelementptr i64, ptr %when, i64 %s")
     when = f.emit(f"load i64, ptr {here}")
     for target, value in (("peak_step", when), ("status", "%verdict"), ("status_step", "%decided")):
         there = f.emit(f"getelementptr i64, ptr %out_{target}, i64 {lane}")
@@ -195,7 +196,7 @@ def record_all(layout: Layout) -> tuple[str, set[str]]:
     f = LaneLoop(layout)
     arrays = ", ".join(f"ptr {p}" for p in pointers(layout))
     f.begin(
-        "define internal void @record_all(ptr %rows, ptr %w, i64 %low, i64 %high, i64 %steps, "
+        "define internal void @record_all(ptr %rows, ptr %when, i64 %low, i64 %high, i64 %steps, "
         f"{arrays}) noinline {{"
     )
     place = f.emit("sub i64 %i, %low")
@@ -204,7 +205,7 @@ def record_all(layout: Layout) -> tuple[str, set[str]]:
     for target, name in zip([*targets, "%out_loss"], names, strict=True):
         value = f.load("%rows", layout.moving.index(name), place)
         f.write(target, value, f.mask)
-    _, when = f.integers("%w", place)
+    _, when = f.integers("%when", place)
     f.write("%out_peak_step", when, f.mask, "i64")
     f.write("%out_status_step", f.spread("%steps", "i64"), f.mask, "i64")
     f.put("br label %end")
@@ -217,8 +218,8 @@ def enter(layout: Layout) -> tuple[str, set[str]]:
     f, form, t = LaneLoop(layout), layout.form, layout.types
     arrays = ", ".join(f"ptr {p}" for p in pointers(layout))
     f.begin(
-        f"define internal i64 @enter(i64 %low, i64 %high, {arrays}, ptr %new, ptr %neww, "
-        "ptr %con, ptr %idx) noinline {",
+        f"define internal i64 @enter(i64 %low, i64 %high, {arrays}, ptr %new, ptr %kept, "
+        "ptr %w, ptr %idx) noinline {",
         "%a = phi i64 [ 0, %0 ], [ %a2, %end ]",
     )
     w = f.writer
@@ -240,14 +241,15 @@ def enter(layout: Layout) -> tuple[str, set[str]]:
     kind = f"<{t.lanes} x i64>"
     status = f.choose_integers(ok, t.integers(0), t.integers(LEFT))
     f.write("%out_status", status, f.mask, "i64")
+    largest = norm or t.splat(0.0)
     for i, row in enumerate(layout.moving):
-        value = {"peak": loss, "largest": norm or t.splat(0.0)}.get(row) or constants[row]
+        value = {"peak": loss, "largest": largest}.get(row) or constants[row]
         f.store(value, "%new", i, "%a")
-    for i, row in enumerate(layout.constants):
-        f.store(constants[row], "%con", i, "%a")
+    for i, row in enumerate(layout.kept):
+        f.store(constants[row.removeprefix(MARK).removeprefix(FIRST)], "%kept", i, "%a")
     steps = ", ".join(f"i64 {j}" for j in range(t.lanes))
     lane = f.emit(f"add {kind} {f.spread('%i', 'i64')}, <{steps}>")
-    for base, value in (("%neww", t.integers(0)), ("%idx", lane)):
+    for base, value in (("%w", t.integers(0)), ("%idx", lane)):
         place = f.emit(f"getelementptr i64, ptr {base}, i64 %a")
         f.put(f"store {kind} {value}, ptr {place}, align 8")
     _squeeze(f, ok)
@@ -318,7 +320,7 @@ def _squeeze(f: LaneLoop, ok: str) -> None:
     f.put("%from = add i64 %a, %j")
     f.put("br i1 %bit, label %keep, label %picked")
     f.label("keep")
-    f.put("call void @move(ptr %new, ptr %neww, ptr %con, ptr %idx, i64 %c, i64 %from)")
+    f.put("call void @move(ptr %new, ptr %kept, ptr %w, ptr %idx, i64 %c, i64 %from)")
     f.put("%ck = add i64 %c, 1")
     f.put("br label %picked")
     f.label("picked")

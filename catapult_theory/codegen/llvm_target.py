@@ -19,8 +19,9 @@ from catapult_theory.codegen.backends import refuse_matrices
 from catapult_theory.codegen.buffers import aligned
 from catapult_theory.codegen.execution import LANES_PER_CHUNK, in_threads, verdict_buffers
 from catapult_theory.codegen.header import header
-from catapult_theory.codegen.llvm_group import Layout, group, judged
+from catapult_theory.codegen.llvm_group import FIRST, MARK, Layout, group, replay
 from catapult_theory.codegen.llvm_host import Host, compiled, native
+from catapult_theory.codegen.llvm_judged import converging, judged
 from catapult_theory.codegen.llvm_values import Types
 from catapult_theory.codegen.lowering import Program, expression_program
 from catapult_theory.codegen.scaled_form import RunForm, own_form, run_form
@@ -59,9 +60,14 @@ def emit(update_map: Any, program: Program, dtype: str) -> str:
 def emit_for(update_map: Any, dtype: str, host: Host) -> str:
     """Return the LLVM IR of the run, for some machine."""
     layout = layout_for(run_form(update_map), dtype, host)
-    count = layout.vectors
-    kinds = {(count, False), (count, True), (1, True)}
-    parts = [group(layout, k, full) for k, full in sorted(kinds)]
+    parts = [group(layout, k) for k in sorted({layout.vectors, 1})]
+    bounded = layout.form.ceiling is not None
+    parts.append(replay(layout, "replay", layout.row_bytes, MARK, False))
+    parts.append(replay(layout, "replayq", layout.queue_bytes, MARK, bounded))
+    if bounded:
+        parts.append(replay(layout, "replayfirst", layout.queue_bytes, FIRST, True))
+    if layout.converges:
+        parts.append(converging(layout))
     parts += [judged(layout), llvm_run.enter(layout), llvm_run.leave(layout)]
     parts.append(llvm_run.record_all(layout))
     parts.append(llvm_run.scheduler(layout, host.flush))

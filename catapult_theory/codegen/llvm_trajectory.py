@@ -9,14 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from catapult_theory.codegen.llvm_group import (
-    Function,
-    Layout,
-    flags,
-    joined,
-    judged_steps,
-    negated,
-)
+from catapult_theory.codegen.llvm_group import Function, Layout, flags, joined, negated
+from catapult_theory.codegen.llvm_judged import judged_steps
 from catapult_theory.codegen.llvm_lanes import LaneLoop
 from catapult_theory.codegen.llvm_run import FLUSH
 from catapult_theory.codegen.lowering import Program
@@ -170,9 +164,11 @@ def _advance(layout: Layout, observed: Mapping[str, Program]) -> tuple[str, set[
     f.label("quick")
     quick = _quick(f, starts, observed)
     found = zip(quick, f.masks, strict=True)
-    suspects = joined(
-        f, [f.writer.both("and", flags(f, own, own["least"]), mask) for own, mask in found]
-    )
+    masks = [
+        f.writer.both("and", joined(f, [x for x in flags(f, own, own["least"]) if x]), mask)
+        for own, mask in found
+    ]
+    suspects = joined(f, masks)
     f.put(f"br i1 {f.any(suspects)}, label %judge, label %keep")
     f.label("keep")
     for k, own in enumerate(quick):

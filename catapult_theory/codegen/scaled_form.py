@@ -26,6 +26,8 @@ from catapult_theory.codegen.sharing import Assignment
 from catapult_theory.symbolic.units import Scaling, scaling
 
 FACTOR = "loss_unit"
+# Wide enough for the rounding of any number of steps that may be taken.
+_ROUNDING = 1 + sp.Rational(1, 2**20)
 
 
 @dataclass(frozen=True)
@@ -48,8 +50,9 @@ class RunForm:
         that it has to be looked at after every step. Gradient descent near a minimum multiplies
         the gradient by I - eta H, symmetric and a contraction where the minimum is stable: its
         norm falls. With momentum it oscillates, and past a saddle it grows again.
-    together : bool
-        Whether the largest gradient of a lane is found where its loss is largest.
+    ceiling : Program or None
+        "bound" on the squared gradient of a lane, from "peak", its largest loss, and its first
+        state, where that is easily had.
     """
 
     step: Program
@@ -57,7 +60,7 @@ class RunForm:
     enter: Program
     leave: Program
     watched: bool
-    together: bool = False
+    ceiling: Program | None = None
 
     @property
     def hoisted(self) -> tuple[Assignment, ...]:
@@ -156,27 +159,30 @@ def _scaled_form(update_map: Any) -> RunForm | None:
         expression_program(update_map, enter),
         expression_program(back, {**leave, FACTOR: factor}),
         _oscillates(update_map),
-        _together(form),
+        _ceiling(form),
     )
 
 
-def _together(form: _Form) -> bool:
-    """Whether |grad L|^2 = s L up to a number, with a variable s that cannot turn back.
+def _ceiling(form: _Form) -> Program | None:
+    """Return s_0 L_max where |grad L|^2 = s L up to a number, with an s that cannot turn back.
 
-    That is so if s' - s is a square times s - c: below c the factor s never grows, so that no
-    gradient after a peak of the loss exceeds that at the peak; above c it grows for ever, and no
-    lane converges (uv-model without label: s = a, c = 4).
+    That is so if s' - s is a square times s - c: below c the factor s never grows; above c it
+    grows for ever, and no lane converges (uv-model without label: s = a, c = 4).
     """
     norm, loss = form.observables.get("grad_norm2"), form.observables["loss"]
     if norm is None or form.constants:
-        return False
+        return None
     ratio = sp.cancel(norm / loss)
     number, variable = ratio.as_coeff_Mul()
     if not number.is_positive or variable not in form.updates:
-        return False
+        return None
     change = sp.factor(form.updates[variable] - variable)
     odd = [base for base, power in sp.factor_list(change)[1] if power % 2]
-    return len(odd) == 1 and odd[0].free_symbols == {variable} and sp.degree(odd[0]) == 1
+    if len(odd) != 1 or odd[0].free_symbols != {variable} or sp.degree(odd[0]) != 1:
+        return None
+    peak = sp.Symbol("peak", positive=True)
+    bound = number * variable * peak * _ROUNDING
+    return expression_program(_Form(form.variables, (peak,)), {"bound": bound})
 
 
 def _oscillates(update_map: Any) -> bool:

@@ -1,0 +1,255 @@
+"""Stretches gone through again in LLVM IR, for the lanes about which a look found something.
+
+`judged` gives the verdict after every step, so that the step and the frozen state are those of
+the definition. `converging` is for lanes whose peak has not moved in the stretch and that cannot
+have diverged in it: all that is left to find is the step at which the gradient had vanished.
+"""
+
+from __future__ import annotations
+
+from catapult_theory.codegen.llvm_group import Function, Layout, joined, mark, negated, valid
+
+REPEAT = (
+    "ptr %rows, ptr %kept, ptr %w, ptr %when, ptr %verdict, ptr %decided, i64 %steps, "
+    "i64 %start, i64 %end, i64 %count"
+)
+
+
+def judged(layout: Layout) -> tuple[str, set[str]]:
+    """Return the function that repeats a stretch for queued lanes, judging after every step.
+
+    Rows as in `group`, in place; ``%when`` holds the steps of the peaks, ``%verdict`` and
+    ``%decided`` receive 64-bit integers.
+
+    Parameters
+    ----------
+    layout : Layout
+
+    Returns
+    -------
+    text : str
+    declarations : set of str
+    """
+    t = layout.types
+    f = Function(layout, layout.queue_bytes)
+    kind = f"<{t.lanes} x i64>"
+    offsets = [str(k * t.lanes) for k in range(layout.vectors)]
+    entry = [_repeated(f, offset) for offset in offsets]
+    last = f.spread("%end", "i64")
+    starts = []
+    for offset, first in zip(offsets, entry, strict=True):
+        # Elements past the last queued lane are over.
+        verdict = f.choose_integers(first["open"], t.integers(0), t.integers(3))
+        when = f.integers("%when", offset)[1]
+        starts.append({"when": when, "verdict": verdict, "decided": last})
+    f.put("br label %loop")
+    f.label("loop")
+    place = len(f.lines)
+    ends, back = judged_steps(f, entry, f.emit("add i64 %start, %t"), "loop")
+    f.put("%t1 = add i64 %t, 1")
+    f.put("%more = icmp sle i64 %t1, %steps")
+    open_ = [f.emit(f"icmp eq {kind} {end['verdict']}, zeroinitializer") for end in ends]
+    f.put(f"%go = and i1 %more, {f.any(joined(f, open_))}")
+    f.put("br i1 %go, label %loop, label %done")
+    phis = [f"  %t = phi i64 [ 1, %0 ], [ %t1, %{back} ]"]
+    for k, (first, start, end) in enumerate(zip(entry, starts, ends, strict=True)):
+        for s in layout.moving:
+            phis.append(f"  %{s}.{k} = phi {t.vector} [ {first[s]}, %0 ], [ {end[s]}, %{back} ]")
+        for s, value in start.items():
+            phis.append(f"  %{s}.{k} = phi {kind} [ {value}, %0 ], [ {end[s]}, %{back} ]")
+    f.lines[place:place] = phis
+    f.label("done")
+    for offset, first, end in zip(offsets, entry, ends, strict=True):
+        record = f.writer.compare("ogt", end["peak"], first["peak"])
+        mark(f, offset, record, first, "%start")
+        for i, s in enumerate(layout.moving):
+            f.store(end[s], "%rows", i, offset)
+        _settled(f, offset, {s: end[s] for s in ("when", "verdict", "decided")})
+    f.put("ret void")
+    head = f"define internal void @judged({REPEAT}) {{"
+    return "\n".join([head, *f.lines, "}"]), f.writer.declared
+
+
+def _repeated(f: Function, offset: str) -> dict[str, str]:
+    """Return what a vector of queued lanes begins a stretch with, and which elements are lanes."""
+    layout = f.layout
+    rows = {s: f.load("%rows", i, offset) for i, s in enumerate(layout.moving)}
+    constants = {c: f.load("%kept", i, offset) for i, c in enumerate(layout.constants)}
+    return {**rows, **constants, "open": valid(f, offset)}
+
+
+def _settled(f: Function, offset: str, found: dict[str, str]) -> None:
+    for name, value in found.items():
+        here = f.emit(f"getelementptr i64, ptr %{name}, i64 {offset}")
+        f.put(f"store <{f.types.lanes} x i64> {value}, ptr {here}, align 8")
+
+
+def converging(layout: Layout) -> tuple[str, set[str]]:
+    """Return the function that repeats a stretch for queued lanes without a new peak.
+
+    As `judged`; lanes run on after their gradient has vanished, and what they had then is set
+    aside. Where that is not at a stable state for some of them, it returns true and leaves all as
+    it was.
+
+    Parameters
+    ----------
+    layout : Layout
+
+    Returns
+    -------
+    text : str
+    declarations : set of str
+    """
+    f, t = Function(layout, layout.queue_bytes), layout.types
+    offsets = [str(k * t.lanes) for k in range(layout.vectors)]
+    entry = [_repeated(f, offset) for offset in offsets]
+    aside = [f"last_{s}" for s in layout.states]
+    for first in entry:
+        first |= {f"last_{s}": first[s] for s in layout.states} | {"decided": t.splat(0.0)}
+    kinds = dict.fromkeys((*layout.states, *aside, "decided"), t.vector) | {"open": t.mask}
+    f.put("br label %loop")
+    f.label("loop")
+    place = len(f.lines)
+    ends = []
+    for k, first in enumerate(entry):
+        values = {**first, **{s: f"%{s}.{k}" for s in kinds}}
+        f.bind(values)
+        end = {**values, **f.next_state()}
+        f.bind(end)
+        hit = f.writer.both("and", str(f.small(end["largest"])), values["open"])
+        for s in layout.states:
+            end[f"last_{s}"] = f.writer.select(hit, end[s], end[f"last_{s}"])
+        end["decided"] = f.writer.select(hit, "%now", end["decided"])
+        end["open"] = f.writer.both("and", end["open"], negated(f, hit))
+        ends.append(end)
+    f.put(f"%later = fadd {t.vector} %now, {t.splat(1.0)}")
+    f.put("%t1 = add i64 %t, 1")
+    f.put("%within = icmp sle i64 %t1, %steps")
+    f.put(f"%more = and i1 %within, {f.any(joined(f, [end['open'] for end in ends]))}")
+    f.put("br i1 %more, label %loop, label %done")
+    f.lines[place:place] = [
+        "  %t = phi i64 [ 1, %0 ], [ %t1, %loop ]",
+        f"  %now = phi {t.vector} [ {t.splat(1.0)}, %0 ], [ %later, %loop ]",
+        *(
+            f"  %{s}.{k} = phi {kind} [ {entry[k][s]}, %0 ], [ {ends[k][s]}, %loop ]"
+            for k in range(layout.vectors)
+            for s, kind in kinds.items()
+        ),
+    ]
+    f.label("done")
+    unstable = joined(f, [_unstable(f, *both) for both in zip(entry, ends, strict=True)])
+    f.put(f"br i1 {f.any(unstable)}, label %unsure, label %sure")
+    f.label("unsure")
+    f.put("ret i1 true")
+    f.label("sure")
+    for offset, end in zip(offsets, ends, strict=True):
+        for i, s in enumerate(layout.states):
+            f.store(f.writer.select(end["open"], end[s], end[f"last_{s}"]), "%rows", i, offset)
+        _settled(f, offset, _outcome(f, end))
+    f.put("ret i1 false")
+    head = f"define internal i1 @converging({REPEAT}) {{"
+    return "\n".join([head, *f.lines, "}"]), f.writer.declared
+
+
+def _unstable(f: Function, entry: dict[str, str], end: dict[str, str]) -> str:
+    """Return the mask of lanes whose gradient has vanished where no minimum is stable."""
+    calm = f.writer.both("and", entry["open"], negated(f, end["open"]))
+    stable = f.stable({**end, **{s: end[f"last_{s}"] for s in f.layout.states}})
+    none = f"<{', '.join(['i1 false'] * f.types.lanes)}>"
+    return none if stable is None else f.writer.both("and", calm, negated(f, stable))
+
+
+def _outcome(f: Function, end: dict[str, str]) -> dict[str, str]:
+    """Return the verdicts after `converging`, and the steps at which they were reached."""
+    t = f.types
+    kind = f"<{t.lanes} x i64>"
+    steps = f.emit(f"fptosi {t.vector} {end['decided']} to {kind}")
+    later = f.emit(f"add {kind} {f.spread('%start', 'i64')}, {steps}")
+    return {
+        "verdict": f.choose_integers(end["open"], t.integers(0), t.integers(1)),
+        "decided": f.choose_integers(end["open"], f.spread("%end", "i64"), later),
+    }
+
+
+def judged_steps(
+    f: Function, entry: list[dict[str, str]], time: str, block: str
+) -> tuple[list[dict[str, str]], str]:
+    """Return what the vectors carry after a judged step, and the block in which it ends.
+
+    Parameters
+    ----------
+    f : Function
+        In the block of that name.
+    entry : list of dict
+        The constants of each vector; what it carries is named ``%name.k``.
+    time : str
+        The number of the step.
+    block : str
+
+    Returns
+    -------
+    ends : list of dict
+    block : str
+    """
+    time = f.spread(time, "i64")
+    ends = []
+    for k, first in enumerate(entry):
+        carried = (*f.layout.moving, "when", "verdict", "decided")
+        ends.append(_judged_step(f, {**first, **{s: f"%{s}.{k}" for s in carried}}, time))
+    back = _weighed(f, ends, block)
+    kind = f"<{f.types.lanes} x i64>"
+    for k, end in enumerate(ends):
+        verdict = f"%verdict.{k}"
+        if "small" in end:
+            converged = f.types.integers(1)
+            verdict = f.choose_integers(end["small"], converged, verdict)
+        verdict = f.choose_integers(end["diverged"], f.types.integers(2), verdict)
+        changed = f.emit(f"icmp ne {kind} {verdict}, %verdict.{k}")
+        end["verdict"] = verdict
+        end["decided"] = f.choose_integers(changed, time, f"%decided.{k}")
+    return ends, back
+
+
+def _judged_step(f: Function, values: dict[str, str], time: str) -> dict[str, str]:
+    """Return the state after a step of the lanes still open, its peak, and what is suspected."""
+    w = f.writer
+    alive = f.emit(f"icmp eq <{f.types.lanes} x i64> {values['verdict']}, zeroinitializer")
+    f.bind(values)
+    new = f.next_state()
+    sound = f.sound(new)
+    moves = w.both("and", alive, sound)
+    state = {s: w.select(moves, new[s], values[s]) for s in f.layout.states}
+    f.bind({**values, **state})
+    loss = str(f.output("loss"))
+    record = w.both("and", moves, w.compare("ogt", loss, values["peak"]))
+    largest = f.larger(values["largest"], f.output("grad_norm2"), moves)
+    over = w.both("and", moves, negated(f, f.within()))
+    small = f.small(largest)
+    found = {
+        **values,
+        **state,
+        "peak": w.select(record, loss, values["peak"]),
+        "largest": largest,
+        "when": f.choose_integers(record, time, values["when"]),
+        "diverged": w.both("or", over, w.both("and", alive, negated(f, sound))),
+    }
+    return found if small is None else {**found, "small": w.both("and", moves, small)}
+
+
+def _weighed(f: Function, ends: list[dict[str, str]], block: str) -> str:
+    """Keep of the lanes with a small gradient those at a stable state.
+
+    They are few, so that the margin is computed in a branch; its last block is returned.
+    """
+    masks = [end["small"] for end in ends if "small" in end]
+    if f.layout.form.margin is None or not masks:
+        return block
+    f.put(f"br i1 {f.any(joined(f, masks))}, label %weigh, label %weighed")
+    f.label("weigh")
+    stable = [f.writer.both("and", end["small"], str(f.stable(end))) for end in ends]
+    f.put("br label %weighed")
+    f.label("weighed")
+    for end, mask in zip(ends, stable, strict=True):
+        kind = f.types.mask
+        end["small"] = f.emit(f"phi {kind} [ {mask}, %weigh ], [ {end['small']}, %{block} ]")
+    return "weighed"
