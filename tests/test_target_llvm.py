@@ -256,7 +256,8 @@ def executor(title, instructions):
     update_map = derived(title)
     host = native() if instructions == "own" else native().limited_to(instructions)
     source = llvm_target.emit_for(update_map, "float64", host)
-    return llvm_target.load_for(source, update_map, loop_program(update_map), "float64", host)
+    program = loop_program(update_map)
+    return llvm_target.LlvmExecutor(source, update_map, program, "float64", host)
 
 
 @cache

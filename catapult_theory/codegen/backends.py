@@ -35,6 +35,22 @@ class ForeignExecutor(Executor, Protocol):
         """Return the module with step, run and trajectory for such values, or refuse them."""
 
 
+@runtime_checkable
+class ObservingExecutor(Executor, Protocol):
+    """Loops that evaluate expressions beside the states that they write."""
+
+    def observe(
+        self,
+        lanes: Lanes,
+        steps: int,
+        every: int,
+        rows: Arrays,
+        shown: Mapping[str, tuple[Any, Any]],
+        threads: int | None,
+    ) -> Arrays:
+        """Fill rows of states, and of (expression, rows) by name; return the verdicts."""
+
+
 @dataclass(frozen=True)
 class Backend:
     """A target; the modules it needs are imported when it is first used.

@@ -14,7 +14,13 @@ from catapult_theory.codegen.arguments import Lanes, checked_steps, lanes_of
 from catapult_theory.codegen.array_namespace import foreign_among, foreign_arguments
 from catapult_theory.codegen.array_target import ACTION, PREFIX, ArrayExecutor
 from catapult_theory.codegen.array_target import emit as emit_array
-from catapult_theory.codegen.backends import BACKENDS, Executor, ForeignExecutor, chosen
+from catapult_theory.codegen.backends import (
+    BACKENDS,
+    Executor,
+    ForeignExecutor,
+    ObservingExecutor,
+    chosen,
+)
 from catapult_theory.codegen.buffers import flat_rows, result_buffers, store
 from catapult_theory.codegen.eigen import top_eigenvalue
 from catapult_theory.codegen.execution import LANES_PER_CHUNK
@@ -85,9 +91,6 @@ class Kernel:
         """
         return self._program.operations
 
-    def _loaded(self, backend: str, source: str) -> Executor:
-        return BACKENDS[backend].load(source, self.update_map, self._program, self.dtype)
-
     @cached_property
     def _array_executor(self) -> ArrayExecutor:
         source = self.source
@@ -104,7 +107,8 @@ class Kernel:
     def _executor(self) -> Executor:
         if self.backend == "array":
             return self._array_executor
-        return self._loaded(self.backend, self.source)
+        backend = BACKENDS[self.backend]
+        return backend.load(self.source, self.update_map, self._program, self.dtype)
 
     @property
     def njit(self) -> Any:
@@ -399,8 +403,8 @@ class Kernel:
     ) -> tuple[Any, ...]:
         """Fill the rows of states, and those of observables: inside the loop where it can."""
         executor = self._executor
-        if hasattr(executor, "observe"):
-            return tuple(executor.observe(lanes, *times, kept, seen, threads))
+        if isinstance(executor, ObservingExecutor):
+            return executor.observe(lanes, *times, kept, seen, threads)
         verdicts = executor.follow(lanes, *times, kept, threads)
         if not seen:
             return verdicts

@@ -217,14 +217,7 @@ class LlvmExecutor:
 
 def load(source: str, update_map: Any, program: Program, dtype: str) -> LlvmExecutor:
     """Compile the IR of a map for this machine."""
-    return load_for(source, update_map, program, dtype, native())
-
-
-def load_for(
-    source: str, update_map: Any, program: Program, dtype: str, host: Host
-) -> LlvmExecutor:
-    """Compile the IR of a map for this machine, or for it with fewer instructions."""
-    return LlvmExecutor(source, update_map, program, dtype, host)
+    return LlvmExecutor(source, update_map, program, dtype, native())
 
 
 def _runner(source: str, update_map: Any, dtype: str, host: Host) -> Machine:

@@ -181,8 +181,8 @@ def _ceiling(form: _Form) -> Program | None:
     if len(odd) != 1 or odd[0].free_symbols != {variable} or sp.degree(odd[0]) != 1:
         return None
     peak = sp.Symbol("peak", positive=True)
-    bound = number * variable * peak * _ROUNDING
-    return expression_program(_Form(form.variables, (peak,)), {"bound": bound})
+    bounded: Any = _Form(form.variables, (peak,))
+    return expression_program(bounded, {"bound": number * variable * peak * _ROUNDING})
 
 
 def _oscillates(update_map: Any) -> bool:
