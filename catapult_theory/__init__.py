@@ -11,6 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from catapult_theory import testing
     from catapult_theory.codegen.grid import grid
     from catapult_theory.codegen.kernel import Kernel, compile
     from catapult_theory.codegen.run import run, trajectory
@@ -93,6 +94,7 @@ _PLACES = {name: (home, name) for home, names in _HOMES.items() for name in name
 _PLACES["load_data"] = ("networks.datasets", "load")
 _PLACES["check_phase_map"] = ("rigor.certificate_check", "check_file")
 _MODULES = {name: f"symbolic.{name}" for name in ("losses", "models", "optimizers")}
+_MODULES["testing"] = "testing"
 
 __all__ = [
     *_PLACES,
