@@ -64,9 +64,9 @@ def states(update_map: UpdateMap, where: Any = None, **parameters: Any) -> Any:
     >>> import catapult_theory as ct
     >>> from hypothesis import find
     >>> uv = ct.derive(ct.models.uv())
-    >>> simplest = find(states(uv, "eta*lam > 4, f > 0"), lambda state: state["n"] > 1)
+    >>> simplest = find(states(uv), lambda state: state["f"] > 0)
     >>> {name: str(number) for name, number in simplest.items()}
-    {'f': '6', 'lam': '6', 'eta': '1', 'n': '4'}
+    {'f': '1', 'lam': '2', 'eta': '1', 'n': '1'}
     """
     return _drawn(Drawing.of(update_map, where), parameters, ())
 
