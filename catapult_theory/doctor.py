@@ -36,7 +36,7 @@ OPTIONAL = {
 }
 PROGRAMS = {
     "gcc": ("C kernels", "your system's compiler package"),
-    "coqc": ("checking proofs", "your system's coq and coquelicot packages"),
+    "coqc": ("checking proofs", "apt-get install coq libcoq-coquelicot"),
 }
 
 

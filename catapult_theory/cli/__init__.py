@@ -7,7 +7,7 @@ Exit codes: 0 done (a claim holds); 1 a claim fails; 2 bad input, one line on st
 from __future__ import annotations
 
 # In the order in which the help lists them.
-from catapult_theory.cli import dynamics, claims, certificates, reports  # isort: skip
+from catapult_theory.cli import dynamics, claims, certificates, proofs, reports  # isort: skip
 from catapult_theory.cli.app import OneLineErrors, app, model_of, numbers
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "main",
     "model_of",
     "numbers",
+    "proofs",
     "reports",
 ]
 

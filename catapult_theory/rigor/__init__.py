@@ -2,6 +2,7 @@
 
 from catapult_theory.rigor.claims import Verdict
 from catapult_theory.rigor.counterexample import Counterexample
+from catapult_theory.rigor.proofs import Proof, prove
 from catapult_theory.rigor.verify import verify
 
-__all__ = ["Counterexample", "Verdict", "verify"]
+__all__ = ["Counterexample", "Proof", "Verdict", "prove", "verify"]

@@ -1,0 +1,294 @@
+"""Proofs: Coq accepts every theorem, on the axioms that are expected, and no wrong one."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+import catapult_theory as ct
+from catapult_theory import cli
+from catapult_theory.rigor import coq, proofs
+from catapult_theory.rigor.coq_terms import Names, coq_term
+
+FOLDER = Path(__file__).parent.parent / "derivations"
+FILES = sorted(FOLDER.glob("*.v"))
+needs_coq = pytest.mark.skipif(shutil.which("coqc") is None, reason=f"no coqc: {coq.REMEDY}")
+
+REALS = frozenset(
+    {
+        "ClassicalDedekindReals.sig_forall_dec",
+        "FunctionalExtensionality.functional_extensionality_dep",
+    }
+)
+ROOTS = REALS | {"ClassicalDedekindReals.sig_not_dec"}  # square roots, limits
+CLASSICAL = ROOTS | {"Classical_Prop.classic"}
+
+# What the theorems of each statement rest on, no more and no less.
+AXIOMS = {
+    **dict.fromkeys(("T2", "T3", "T7", "trap", "factor", "trap_y", "escape"), REALS),
+    **dict.fromkeys(("T4", "T5", "wd", "convergence", "flat", "samples-A", "samples-B"), ROOTS),
+    **dict.fromkeys(("T1", "T6", "edge", "edge-2", "divergence", "sharp"), CLASSICAL),
+}
+
+
+def ids_with_files() -> list[str]:
+    return [name for name, p in proofs.STATEMENTS.items() if isinstance(p, proofs.Place)]
+
+
+@pytest.fixture(scope="module")
+def checked() -> dict[str, list[proofs.Proof]]:
+    found: dict[str, list[proofs.Proof]] = {}
+    for proof in proofs.check(ids_with_files()):
+        found.setdefault(proof.statement, []).append(proof)
+    return found
+
+
+@needs_coq
+@pytest.mark.parametrize("statement", ids_with_files())
+def test_every_theorem_of_a_statement_is_proved(checked, statement):
+    expected = proofs.STATEMENTS[statement].theorems
+    assert tuple(p.theorem for p in checked[statement]) == expected
+    assert [(p.theorem, p.detail) for p in checked[statement] if not p.proved] == []
+
+
+@needs_coq
+@pytest.mark.parametrize("statement", ids_with_files())
+def test_a_statement_rests_on_the_axioms_that_are_expected(checked, statement):
+    assert {frozenset(p.axioms) for p in checked[statement]} == {AXIOMS[statement]}
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda p: p.name)
+def test_no_file_assumes_what_it_should_prove(file):
+    text = re.sub(r"\(\*.*?\*\)", "", file.read_text(), flags=re.DOTALL)
+    words = r"\b(Admitted|admit|Axiom|Axioms|Parameter|Parameters|Conjecture|Abort|Unset Guard)\b"
+    assert re.findall(words, text) == []
+    # Hypotheses are discharged at the end of their section: none stands outside one.
+    depth = 0
+    for word in re.findall(r"^(Section|End|Hypothesis|Variables?|Context)\b", text, re.MULTILINE):
+        depth += {"Section": 1, "End": -1}.get(word, 0)
+        assert depth > 0 or word == "End", word
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda p: p.name)
+def test_every_theorem_has_a_comment_that_states_it(file):
+    lines = file.read_text().splitlines()
+    for k, line in enumerate(lines):
+        if line.startswith("Theorem "):
+            assert lines[k - 1].endswith("*)"), line
+
+
+def test_every_theorem_of_the_files_belongs_to_a_statement():
+    listed = {
+        (p.file, t)
+        for p in proofs.STATEMENTS.values()
+        if hasattr(p, "file")
+        for t in getattr(p, "theorems", ())
+    }
+    for file in FILES:
+        for theorem in re.findall(r"^Theorem (\w+)", file.read_text(), re.MULTILINE):
+            assert (file.stem, theorem) in listed
+
+
+# --- what must fail ---
+
+
+def run_coq(text: str) -> coq.Outcome:
+    return next(iter(coq.check_sources([coq.Source("lemma", text)])))
+
+
+@needs_coq
+def test_an_admitted_lemma_is_found_among_the_axioms():
+    text = "Lemma gap : 1 = 2. Admitted.\nTheorem t : 2 = 1. Proof. symmetry; exact gap. Qed."
+    lemma, audit = coq.check_sources([coq.Source("a", text), coq.audit("a", {"all": ["t"]})])
+    assert lemma.status == "checked"
+    assert coq.read_axioms(audit.printed["all.axioms"]) == ("a.gap",)
+
+
+@needs_coq
+def test_a_false_lemma_fails_with_its_line():
+    outcome = run_coq("Theorem t : 1 = 2.\nProof. reflexivity. Qed.")
+    assert outcome.status == "failed"
+    assert outcome.detail.startswith("line 2: ")
+
+
+@needs_coq
+def test_a_file_that_needs_a_failed_one_fails():
+    sources = [coq.Source("a", "Fail."), coq.Source("b", "From Catapult Require Import a.")]
+    assert [o.status for o in coq.check_sources(sources)] == ["failed", "failed"]
+
+
+def test_files_that_need_each_other_are_refused(monkeypatch):
+    monkeypatch.setattr(coq, "missing", lambda: "")
+    with pytest.raises(ValueError, match="a"):
+        list(coq.check_sources([coq.Source("a", "From Catapult Require Import a.")]))
+
+
+# --- generated closures ---
+
+u, v, w = ct.vectors("u v w")
+CUBIC = ct.Model(
+    output=(u @ v) * (u @ w) / ct.n**2 + ct.symbol("alpha") * (v @ w) / ct.sqrt(ct.n),
+    vectors=(u, v, w),
+    label=True,
+    name="cubic",
+)
+MODELS = {
+    "uv with label": (ct.models.uv(label=True), "gd"),
+    "heavy ball": (ct.models.uv(), "heavy_ball"),
+    "difference of norms": (ct.Model(output=(u @ u - v @ v) / ct.n, vectors=(u, v)), "gd"),
+}
+
+
+def mutated(update_map: ct.UpdateMap, name: str, change) -> ct.UpdateMap:
+    symbol = {s.name: s for s in update_map.updates}[name]
+    wrong = change(update_map.updates[symbol].expand())
+    assert wrong != update_map.updates[symbol]
+    return dataclasses.replace(update_map, updates={**update_map.updates, symbol: wrong})
+
+
+@needs_coq
+@pytest.mark.parametrize("name", MODELS)
+def test_the_closure_of_a_model_is_proved_from_its_vectors(name):
+    model, optimizer = MODELS[name]
+    found = ct.prove(model, optimizer=optimizer)
+    assert [(p.theorem, p.detail) for p in found if not p.proved] == []
+    states = [s.name for s in ct.derive(model, optimizer=optimizer).updates]
+    assert {f"{s}_closes" for s in states} <= {p.theorem for p in found}
+    assert {p.axioms for p in found} == {tuple(sorted(CLASSICAL))}
+
+
+@needs_coq
+@pytest.mark.full
+def test_the_closure_of_a_cubic_model_of_three_vectors_is_proved():
+    assert all(p.proved for p in ct.prove(CUBIC))
+
+
+def negated_term(k):
+    return lambda e: e - 2 * e.as_ordered_terms()[k]
+
+
+def scaled_term(k):
+    return lambda e: e + e.as_ordered_terms()[k]
+
+
+MUTATIONS = {
+    "sign of a term of f'": ("f", negated_term(0)),
+    "coefficient of a term of f'": ("f", scaled_term(1)),
+    "sign of a term of lam'": ("lam", negated_term(1)),
+    "4 replaced by 8 in lam'": ("lam", scaled_term(-1)),
+    "1/n forgotten": ("lam", lambda e: e.subs(ct.n, 1)),
+}
+
+
+@needs_coq
+@pytest.mark.parametrize("name", MUTATIONS)
+def test_a_mutated_closure_fails_to_check(name):
+    model = ct.models.uv(label=True)
+    wrong = mutated(ct.derive(model), *MUTATIONS[name])
+    found = ct.prove(model, update_map=wrong)
+    assert {p.status for p in found} == {"failed"}
+    assert all("line" in p.detail for p in found)
+
+
+def test_a_generated_file_knows_nothing_of_the_gram_matrix():
+    from catapult_theory.rigor.coq_closure import closure_file
+
+    text = closure_file("closure", ct.models.uv(), optimizer="heavy_ball").source.text
+    assert "Gamma" not in text
+    assert "Definition next_u : vec :=" in text
+
+
+REFUSED = {
+    "logistic loss": (ct.models.uv(label=True), "logistic", "exp"),
+    "matrix model": (ct.models.linear(), "squared", "not of matrices"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_is_not_polynomial_is_refused_by_name(name):
+    model, loss, said = REFUSED[name]
+    with pytest.raises(ct.InputError, match=said):
+        ct.prove(model, loss=loss)
+
+
+@pytest.mark.parametrize("wish", ["fun", "λ", "x'", "1a", "a;Axiom b:False", "(*", "vec", "_"])
+def test_every_name_becomes_an_identifier_of_coq(wish):
+    name = Names()[wish]
+    assert re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name)
+    assert name not in ("fun", "vec")
+
+
+def test_two_names_never_become_one():
+    names = Names()
+    wishes = ["fun", "fun_", "x'", "x_0027", "vec", "vec_"]
+    assert len({names[w] for w in wishes}) == len(wishes)
+
+
+def test_a_term_is_printed_without_relying_on_precedence():
+    x = ct.symbol("lam")
+    assert coq_term(-(x**2) / ct.n, str) == "((-1) * (lam ^ 2) * (/ (INR width)))"
+
+
+# --- where Coq is not there ---
+
+
+@pytest.fixture
+def without_coq(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+
+def test_without_coq_nothing_is_said_to_be_proved(without_coq):
+    found = [*proofs.check(), *ct.prove(ct.models.uv())]
+    assert {p.status for p in found} == {"not-checked"}
+    assert all(coq.REMEDY in p.detail for p in found)
+    assert not any(p.proved for p in found)
+
+
+def test_without_the_files_nothing_is_said_to_be_proved(monkeypatch):
+    monkeypatch.setattr(proofs, "find_folder", lambda: None)
+    found = [*proofs.check(["T2"]), *ct.prove(ct.models.uv())]
+    assert {p.status for p in found} == {"not-checked"}
+    assert all("checkout" in p.detail for p in found)
+
+
+def test_without_coquelicot_the_package_is_named():
+    place = "Cannot find a physical path bound to logical path\nCoquelicot with prefix Coquelicot."
+    printed = f'File "./a.v", line 2, characters 0-42:\nError:\n{place}\n'
+    outcome = coq._failure(coq.Source("a", ""), 0.1, printed)
+    assert outcome.status == "not-checked"
+    assert coq.REMEDY in outcome.detail
+
+
+def catapult(monkeypatch, capsys, *words):
+    monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.setattr(sys, "argv", ["catapult", "prove", *words])
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+    return stop.value.code or 0, capsys.readouterr()
+
+
+@needs_coq
+def test_the_command_lists_theorems_and_axioms(monkeypatch, capsys):
+    code, printed = catapult(monkeypatch, capsys, "T2", "--claims")
+    assert code == 0
+    assert "1 proved" in printed.out
+    assert "functional_extensionality_dep" in printed.out
+    assert "next_a" in printed.out
+
+
+def test_the_command_says_not_checked_without_coq(monkeypatch, capsys, without_coq):
+    code, printed = catapult(monkeypatch, capsys, "T2")
+    assert code == 3
+    assert "1 not checked" in printed.out
+    assert coq.REMEDY in printed.out
+
+
+def test_an_unknown_statement_is_bad_input(monkeypatch, capsys):
+    code, printed = catapult(monkeypatch, capsys, "T22")
+    assert code == 2
+    assert "did you mean 'T2'" in printed.err
