@@ -2,8 +2,8 @@
 
 In a page a ``python`` block runs in one namespace per page; a ``console`` block holds command
 lines after ``$``; a ``c`` block is a program. A ``text`` block, or the lines below a command, must
-be what is printed. A word after the language is a package that the block needs; where it is missing
-the rest of the page is still run, and the page counts as skipped.
+be what is printed. A word after the language is a package or a program that the block needs; where
+it is missing the rest of the page is still run, and the page counts as skipped.
 """
 
 from __future__ import annotations
@@ -41,7 +41,9 @@ class Block:
         """What the block needs and this machine has not."""
         if self.language == "c":
             return "" if shutil.which("gcc") else "gcc"
-        return self.needs if self.needs and importlib.util.find_spec(self.needs) is None else ""
+        if self.needs is None or shutil.which(self.needs) or importlib.util.find_spec(self.needs):
+            return ""
+        return self.needs
 
 
 def blocks(page: str) -> list[Block]:

@@ -159,10 +159,9 @@ class _Writer:
 
     def _objective(self) -> str:
         arguments = self._arguments(self.vectors)
-        here = {f: sp.Symbol("output_here"), y: self.model.label}
-        spoken = {sp.Symbol("output_here"): f"(output {arguments})"}
-        loss = self._of_output(self.loss.expression.subs(here, simultaneous=True), spoken)
-        slope = self._of_output(self.loss.derivative().subs(here, simultaneous=True), spoken)
+        spoken = {f: f"(output {arguments})"}
+        loss = self._of_output(self.loss.expression.subs(y, self.model.label), spoken)
+        slope = self._of_output(self.loss.derivative().subs(y, self.model.label), spoken)
         decay = self.term(self.rule.decay)
         squares = " + ".join(f"dot width {c} {c}" for c in arguments.split())
         penalty = "" if self.rule.decay == 0 else f" + {decay} / 2 * ({squares})"
