@@ -55,7 +55,7 @@ def _check_relations(update_map: UpdateMap, lanes: Lanes, slack: float) -> None:
     symbols = (*update_map.variables, *update_map.constants)
     for relation in update_map.domain:
         margin = relation.gts - relation.lts
-        summands = sp.Add(*(sp.Abs(term) for term in sp.Add.make_args(margin)))
+        summands = sp.Add(*(sp.Abs(term) for term in sp.Add.make_args(sp.expand(margin))))
         evaluate = sp.lambdify(symbols, [margin, summands], "numpy", cse=True)
         for low, high in _spans(lanes.count, LANES_AT_ONCE):
             values = [lanes.take(s.name, low, high).astype(float) for s in symbols]

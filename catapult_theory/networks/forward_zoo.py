@@ -76,6 +76,40 @@ def quadratic_activation_one_sample(label: Any = 0.0, positive: Fraction = HALF)
     return GenericNetwork(function, {k: (_side(positive, s),) for k, s in names.items()}, label)
 
 
+def quadratic(
+    matrix: Any, slope: Any = None, constant: float = 0.0, label: Any = 0.0
+) -> GenericNetwork:
+    """Return f = c + h.theta + theta^T A theta / 2 on the raw parameters theta.
+
+    Parameters
+    ----------
+    matrix : array, shape (N, N)
+        A; the width is N.
+    slope : array, shape (N,), optional
+        h.
+    constant : float
+        c.
+    label : float or array
+
+    Returns
+    -------
+    GenericNetwork
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> quadratic(np.eye(2)).forward({"theta": np.array([1.0, 2.0])}, None)
+    array([[2.5]])
+    """
+
+    def function(parameters: Mapping[str, Any], X: Any) -> Any:
+        theta = parameters["theta"]
+        linear = 0.0 if slope is None else anp.dot(slope, theta)
+        return constant + linear + anp.dot(theta, anp.dot(matrix, theta)) / 2
+
+    return GenericNetwork(function, {"theta": ("n",)}, label)
+
+
 def _signed(plus: str, minus: str, positive: Fraction) -> dict[str, float]:
     return {plus: 1.0} if positive == 1 else {plus: 1.0, minus: -1.0}
 

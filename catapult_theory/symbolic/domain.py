@@ -44,6 +44,9 @@ def domain_of(gram: GramMatrix, coordinates: Coordinates) -> tuple[Any, ...]:
             relations += _minors(expressed)
         elif coordinates.closed(coordinates.express(small.trace())):
             relations += _relation(coordinates.express(small.trace()))
+    size = coordinates.express(sp.expand(gram.matrix.trace()))
+    if not relations and coordinates.closed(size):
+        relations = _relation(size)
     return tuple(dict.fromkeys(relations))
 
 
@@ -55,7 +58,7 @@ def _matrix_of(gram: GramMatrix, row: Row) -> sp.Matrix:
 
 
 def _blocks_of_frames(gram: GramMatrix, functionals: list[sp.Matrix]) -> list[sp.Matrix]:
-    """Return the maps of each frame; of several together, also the one that keeps them all."""
+    """Return the maps of each frame."""
     p = len(gram.names)
     labels = sorted(set(gram.groups))
     if len(labels) < 2:
@@ -66,7 +69,7 @@ def _blocks_of_frames(gram: GramMatrix, functionals: list[sp.Matrix]) -> list[sp
         inside = sp.eye(p)[:, rows]
         small = [Q.extract(rows, rows) for Q in functionals]
         found += [inside * block for block in _blocks(small, len(rows))]
-    return [*found, sp.eye(p)]
+    return found
 
 
 def _blocks(functionals: list[sp.Matrix], p: int) -> list[sp.Matrix]:

@@ -14,6 +14,8 @@ from catapult_theory.symbolic.symbols import eta, n
 
 # Above this many operations factoring costs seconds and its result is no longer read.
 LARGEST_READABLE = 120
+# With more symbols than this factoring may take minutes.
+MOST_SYMBOLS = 10
 
 
 def readable(expression: sp.Expr) -> bool:
@@ -32,7 +34,8 @@ def readable(expression: sp.Expr) -> bool:
     >>> readable(eta + 1)
     True
     """
-    return bool(sp.count_ops(expression) <= LARGEST_READABLE)
+    few = len(expression.free_symbols) <= MOST_SYMBOLS
+    return bool(few and sp.count_ops(expression) <= LARGEST_READABLE)
 
 
 def collected(expression: sp.Expr) -> sp.Expr:

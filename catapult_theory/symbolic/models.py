@@ -11,6 +11,7 @@ import sympy as sp
 
 from catapult_theory.errors import InputError, unknown_name
 from catapult_theory.symbolic.model import Model
+from catapult_theory.symbolic.quadratic_models import quadratic, random_quadratic
 from catapult_theory.symbolic.symbols import data, diagonal, matrix, n, vectors
 
 
@@ -169,7 +170,10 @@ def _size(value: Any, symbol: str, name: str) -> Any:
 
 NAMED: dict[str, Callable[..., Model]] = {
     model.__name__: model
-    for model in (uv, linear, quadratic_activation, quadratic_activation_one_sample)
+    for model in (
+        *(uv, linear, quadratic_activation, quadratic_activation_one_sample),
+        *(quadratic, random_quadratic),
+    )
 }
 
 # Models that read their sizes off the data: functions of its inputs d and outputs k.

@@ -27,6 +27,7 @@ _NODES: dict[str, Any] = {
         sp.functions.elementary.piecewise.ExprCondPair,
     )
 }  # fmt: skip
+DOUBLE = 53
 _ASSUMPTIONS = ("real", "positive", "nonnegative", "integer")
 _CONSTANTS = {"pi": sp.pi, "E": sp.E, "oo": sp.oo, "true": sp.true, "false": sp.false}
 
@@ -66,7 +67,9 @@ def dump(expression: Any) -> Any:
     if isinstance(expression, sp.Rational):
         return ["Rational", int(expression.p), int(expression.q)]
     if isinstance(expression, sp.Float):
-        return ["Float", str(expression), int(expression._prec)]
+        double = expression._prec == DOUBLE
+        return ["Float", repr(float(expression)) if double else str(expression),
+                int(expression._prec)]  # fmt: skip
     for text, constant in _CONSTANTS.items():
         if expression == constant:
             return ["constant", text]

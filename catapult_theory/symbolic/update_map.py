@@ -210,7 +210,8 @@ class UpdateMap:
             return e.subs(table) if hasattr(e, "subs") else e
 
         new = {s: plain(e) for s, e in self.updates.items()}
-        if not self.is_matrix:
+        # Factoring polynomials whose coefficients are floats is slow, and inexact.
+        if not self.is_matrix and not any(e.has(sp.Float) for e in table.values()):
             new = {s: tidy_update(s, e) for s, e in new.items()}
         left = {s for e in table.values() for s in e.free_symbols}
         kept = [c for c in self.constants if c not in table]

@@ -78,6 +78,7 @@ def network_of(
     array(0.5)
     """
     needed = [s.name for s in model.parameters if s != n]
+    constants = {**model.values, **constants}
     _check_constants(model, needed, constants)
     if model.is_matrix:
         sizes = _sizes(model, data)

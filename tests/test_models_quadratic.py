@@ -1,0 +1,150 @@
+"""Quadratic models: two numbers for each distinct eigenvalue of the meta-feature matrix."""
+
+from __future__ import annotations
+
+import pickle
+from fractions import Fraction
+
+import numpy as np
+import pytest
+import sympy as sp
+from cases import TOLERANCES
+
+import catapult_theory as ct
+from catapult_theory.errors import InputError, NotClosed
+from catapult_theory.networks import forward_zoo, train_network
+from catapult_theory.symbolic.quadratic_models import eigenspaces, random_matrix
+from catapult_theory.symbolic.symbols import eta, f, lam, n
+from catapult_theory.validation.controls import with_wrong_coefficient
+
+QUADRATIC = ct.models.quadratic
+RNG = np.random.default_rng(3)
+
+
+def rotated(values, counts):
+    """A dense symmetric matrix with that spectrum, in a random basis."""
+    size = sum(counts)
+    basis, _ = np.linalg.qr(RNG.normal(size=(size, size)))
+    return basis @ np.diag(np.repeat(values, counts)) @ basis.T
+
+
+def raw_errors(update_map, A, h, c, label, eta_lam0, steps):
+    """The largest error of T_j, K_j and the loss against autograd training of theta itself."""
+    spaces = eigenspaces(A)
+    theta = RNG.normal(size=len(A))
+    slope = A @ theta + (0 if h is None else h)
+    rate = eta_lam0 / (slope @ slope)
+    network = forward_zoo.quadratic(A, h, c, label)
+    raw = train_network(network, eta=rate, steps=steps, start={"theta": theta}, record="parameters")
+    expected = {**spaces.state(raw["theta"], h), "loss": raw.loss}
+    start = {k: float(np.atleast_1d(v)[0]) for k, v in expected.items() if k != "loss"}
+    got = ct.trajectory(update_map, start, steps, backend="array", eta=rate, n=len(A))
+    return max(
+        np.abs(got[name].values - values).max() / np.abs(values).max()
+        for name, values in expected.items()
+    )
+
+
+@pytest.mark.parametrize("slope", [False, True], ids=["h = 0", "h"])
+@pytest.mark.parametrize("eta_lam0", [0.8, 1.5])
+def test_a_dense_matrix_in_any_basis_is_exact_over_200_steps(slope, eta_lam0):
+    A = rotated([-0.7, 0.4, 1.1], [20, 30, 14])
+    h = RNG.normal(size=64) if slope else None
+    c = -6.7  # minus tr(A) / 2: the output starts at order one
+    derived = ct.derive(QUADRATIC(A, slope=slope, constant=c, label=0.5))
+    assert len(derived.state) == (9 if slope else 3)
+    assert raw_errors(derived, A, h, c, 0.5, eta_lam0, 200) <= TOLERANCES.orbit
+    wrong = with_wrong_coefficient(derived)
+    assert raw_errors(wrong, A, h, c, 0.5, eta_lam0, 200) > TOLERANCES.orbit
+
+
+@pytest.mark.parametrize("slope", [False, True], ids=["h = 0", "h"])
+def test_a_random_matrix_has_a_state_for_each_eigenvalue(slope):
+    A = random_matrix(4, seed=1)
+    h = RNG.normal(size=4) if slope else None
+    derived = ct.derive(ct.models.random_quadratic(4, seed=1, slope=slope))
+    assert len(derived.state) == (12 if slope else 4)
+    assert raw_errors(derived, A, h, 0.0, 0.0, 1.0, 1) <= TOLERANCES.step
+    assert raw_errors(with_wrong_coefficient(derived), A, h, 0.0, 0.0, 1.0, 1) > TOLERANCES.step
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("size", [8, 12])
+def test_larger_random_matrices(size):
+    A, h = random_matrix(size, seed=1), RNG.normal(size=size)
+    derived = ct.derive(ct.models.random_quadratic(size, seed=1, slope=True))
+    assert len(derived.state) == 3 * size
+    assert raw_errors(derived, A, h, 0.0, 0.0, 1.0, 1) <= TOLERANCES.step
+
+
+def test_each_eigenspace_steps_by_itself_as_theory_3_5_says():
+    derived = ct.derive(QUADRATIC(eigenvalues=(2, -3), slope=True))
+    s = {v.name: v for v in (*derived.variables, *derived.observables) if hasattr(v, "name")}
+    T1, K1, H1, T2 = (s[k] for k in ("T1", "K1", "H1", "T2"))
+    g = f  # squared loss, label 0
+    step = (1 - 2 * eta * g) ** 2 * T1 - 2 * eta * g * (1 - 2 * eta * g) * K1 + (eta * g) ** 2 * H1
+    assert sp.expand(derived.updates[T1] - step) == 0
+    assert sp.expand(derived.updates[K1] - ((1 - 2 * eta * g) * K1 - eta * g * H1)) == 0
+    assert sp.expand(derived.updates[K1] - (1 - 2 * eta * g) * K1) != 0
+    assert T2 in derived.updates
+    assert derived.updates[H1] == H1
+
+
+def test_two_opposite_eigenvalues_are_the_uv_model():
+    derived = ct.derive(QUADRATIC(eigenvalues=(1 / sp.sqrt(n), -1 / sp.sqrt(n))))
+    uv = ct.derive(ct.models.uv())
+    assert derived.state == uv.state
+    for s in (f, lam):
+        assert sp.expand(derived.updates[s] - uv.updates[s]) == 0
+
+
+def test_multiplicities_fill_parts_of_the_width_and_a_kernel_stays_where_it_is():
+    model = QUADRATIC(eigenvalues=(1, 0), multiplicities=(3, 1))
+    assert [str(share) for share in model.parts.shares] == ["3/4", "1/4"]
+    assert {s.name for s in ct.derive(model).variables} == {"f", "T2"}
+    assert ct.derive(model).updates[sp.Symbol("T2", real=True)] == sp.Symbol("T2", real=True)
+
+
+@pytest.mark.parametrize("optimizer", ["gd", pytest.param("heavy_ball", marks=pytest.mark.full)])
+def test_exact_in_its_eigenbasis_with_a_fixed_random_slope(optimizer):
+    numbers = {"beta": 0.5} if optimizer == "heavy_ball" else {}
+    model = QUADRATIC(eigenvalues=(1, Fraction(-1, 2)), slope=True)
+    result = ct.exactness(model, optimizer=optimizer, n=64, eta_lam0=1.5, **numbers)
+    assert result.over_orbit, str(result)
+    assert result.passed, str(result)
+
+
+def test_weight_decay_leaves_the_fixed_vectors_alone():
+    t, h = ct.vectors("t h")
+    model = ct.Model(output=(t @ h + t @ t / 2) / ct.sqrt(n), vectors=(t,), fixed=(h,), label=0.2)
+    for rule in ("weight_decay", "heavy_ball"):
+        numbers = {"omega": 0.05} if rule == "weight_decay" else {"beta": 0.5}
+        result = ct.exactness(model, optimizer=rule, n=64, eta_lam0=1.5, **numbers)
+        assert result.passed, str(result)
+        assert result.over_orbit, str(result)
+
+
+def test_a_map_with_numbers_survives_json_and_pickle_and_draws_its_start():
+    derived = ct.derive(QUADRATIC(rotated([0.3, -0.2], [3, 1]), slope=True))
+    assert ct.UpdateMap.from_json(derived.to_json()) == derived
+    assert pickle.loads(pickle.dumps(derived)) == derived
+    ds = ct.run(derived, ct.gaussian_start(seeds=range(3)), 50, backend="array", eta=0.01, n=8)
+    assert ds.T1.dims == ("seed",)
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "says"),
+    [
+        (lambda: QUADRATIC([[0, 1], [0, 0]]), InputError, "symmetric"),
+        (lambda: QUADRATIC([[1, 2, 3]]), InputError, "N x N"),
+        (lambda: QUADRATIC(eigenvalues=(1, 1)), InputError, "twice"),
+        (lambda: QUADRATIC(eigenvalues=(1, 2), multiplicities=(1,)), InputError, "fit"),
+        (lambda: QUADRATIC(eigenvalues=range(1, 40)), InputError, "up to"),
+        (lambda: ct.models.random_quadratic(0), InputError, "positive integer"),
+        (lambda: QUADRATIC([np.diag([1, 2]), [[0, 1], [1, 0]]]), NotClosed, "do not commute"),
+    ],
+)
+def test_bad_input_gets_one_clear_error(make, error, says):
+    with pytest.raises(error) as caught:
+        make()
+    assert says in str(caught.value)
