@@ -57,7 +57,7 @@ if TYPE_CHECKING:
         vectors,
     )
     from catapult_theory.symbolic.update_map import UpdateMap
-    from catapult_theory.validation import digits_boundary, exactness, train, validate
+    from catapult_theory.validation import digits_boundary, exactness, thresholds, train, validate
 
 _HOMES = {
     "codegen.grid": ("grid",),
@@ -88,7 +88,7 @@ _HOMES = {
         *("data", "diagonal", "matrix", "n", "pointwise", "relu", "sqrt", "symbol", "vectors"),
     ),
     "symbolic.update_map": ("UpdateMap",),
-    "validation": ("digits_boundary", "exactness", "train", "validate"),
+    "validation": ("digits_boundary", "exactness", "thresholds", "train", "validate"),
 }
 _PLACES = {name: (home, name) for home, names in _HOMES.items() for name in names}
 _PLACES["load_data"] = ("networks.datasets", "load")

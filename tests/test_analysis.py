@@ -252,3 +252,15 @@ def test_a_model_of_ones_own_gets_the_same_analysis():
     own = Model(output=3 * u @ v / sp.sqrt(n), vectors=(u, v))
     ball = optimizers.heavy_ball(sp.Rational(1, 2))
     assert sp.simplify(analyse(derive(own, optimizer=ball)).threshold - 3 / lam) == 0
+
+
+def test_command_prints_the_analysis_and_refuses_matrix_models_in_one_line():
+    from typer.testing import CliRunner
+
+    from catapult_theory.cli import app
+
+    shown = CliRunner().invoke(app, ["analyse", "uv"])
+    assert shown.exit_code == 0
+    assert "stable for eta < 2/lam" in shown.output
+    assert r"\begin{itemize}" in CliRunner().invoke(app, ["analyse", "uv", "--latex"]).output
+    assert CliRunner().invoke(app, ["analyse", "linear"]).exit_code == 2

@@ -7,11 +7,13 @@ Exit codes: 0 done (a claim holds); 1 a claim fails; 2 bad input, one line on st
 from __future__ import annotations
 
 # In the order in which the help lists them.
-from catapult_theory.cli import dynamics, claims, certificates, proofs, reports  # isort: skip
+from catapult_theory.cli import dynamics, analysis, claims, certificates  # isort: skip
+from catapult_theory.cli import proofs, thresholds, reports  # isort: skip
 from catapult_theory.cli.app import OneLineErrors, app, model_of, numbers
 
 __all__ = [
     "OneLineErrors",
+    "analysis",
     "app",
     "certificates",
     "claims",
@@ -21,6 +23,7 @@ __all__ = [
     "numbers",
     "proofs",
     "reports",
+    "thresholds",
 ]
 
 

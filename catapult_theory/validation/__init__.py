@@ -1,10 +1,16 @@
 """Theory against networks: brute-force training, exactness, scaling with width, boundaries."""
 
-from catapult_theory.validation.bisection import Bracket, bisect_boundary, first_boundary
+from catapult_theory.validation.bisection import (
+    Bracket,
+    bisect_boundary,
+    first_boundary,
+    scanned_boundary,
+)
 from catapult_theory.validation.boundary import BoundaryResult, digits_boundary, linear_boundary
 from catapult_theory.validation.controls import with_wrong_coefficient
 from catapult_theory.validation.exactness import ExactnessResult, exactness
 from catapult_theory.validation.report import Row, ValidationReport, validate
+from catapult_theory.validation.thresholds import Threshold, thresholds
 from catapult_theory.validation.train import train
 from catapult_theory.validation.width_scaling import ScalingResult, Slope, width_scaling
 
@@ -15,12 +21,15 @@ __all__ = [
     "Row",
     "ScalingResult",
     "Slope",
+    "Threshold",
     "ValidationReport",
     "bisect_boundary",
     "digits_boundary",
     "exactness",
     "first_boundary",
     "linear_boundary",
+    "scanned_boundary",
+    "thresholds",
     "train",
     "validate",
     "width_scaling",

@@ -1,0 +1,24 @@
+"""The command on the long run: fixed points, stability, invariants and cycles of a map."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from catapult_theory.cli.app import LossName, ModelName, OptimizerName, app, model_of
+
+
+@app.command(epilog="Example: catapult analyse uv:label")
+def analyse(
+    model: ModelName,
+    loss: LossName = "squared",
+    optimizer: OptimizerName = "gd",
+    latex: Annotated[bool, typer.Option("--latex", help="print LaTeX")] = False,
+) -> None:
+    """Print fixed points, stability thresholds, invariant lines and 2-cycles, in closed form."""
+    from catapult_theory.symbolic.analysis import analyse as find
+    from catapult_theory.symbolic.closure import derive
+
+    found = find(derive(model_of(model), loss, optimizer))
+    typer.echo(found.latex() if latex else str(found))
