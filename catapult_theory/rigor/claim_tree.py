@@ -76,7 +76,10 @@ class Reader:
         ClaimError
             If the text is not an equation or a chain of inequalities.
         """
-        tree = self._source.tree()
+        return self.relations_of(self._source.tree())
+
+    def relations_of(self, tree: ast.expr) -> tuple[Relation, ...]:
+        """Return the relations of a tree of the parser's own making."""
         if not isinstance(tree, ast.Compare):
             raise ClaimError(
                 "the text holds no relation: write =, <, <=, > or >= between two sides"

@@ -58,9 +58,29 @@ def _operation(node: ast.BinOp) -> tuple[str, int]:
     sign = _SIGNS[type(node.op)]
     if isinstance(node.op, ast.Pow):
         return f"{_within(node.left, _ATOM)}**{_within(node.right, _ATOM)}", _POWER
-    level = _SUM if isinstance(node.op, (ast.Add, ast.Sub)) else _PRODUCT
-    # The right operand binds more tightly, so that a - (b - c) and a/(b*c) keep their meaning.
+    if isinstance(node.op, (ast.Add, ast.Sub)):
+        return _sum(node)
+    level = _PRODUCT
+    if isinstance(node.op, ast.Mult) and isinstance(node.left, ast.Constant):
+        if node.left.value == 1:
+            return _written(node.right)
+    # The right operand binds more tightly, so that a/(b*c) keeps its meaning.
     return f"{_within(node.left, level)}{sign}{_within(node.right, level + 1)}", level
+
+
+def _sum(node: ast.BinOp) -> tuple[str, int]:
+    """Write a sum: a zero is left out, and a minus after a sign joins with it."""
+    right, minus = node.right, isinstance(node.op, ast.Sub)
+    while isinstance(right, ast.UnaryOp):
+        minus ^= isinstance(right.op, ast.USub)
+        right = right.operand
+    if isinstance(right, ast.Constant) and right.value == 0:
+        return _written(node.left)
+    if isinstance(node.left, ast.Constant) and node.left.value == 0:
+        return _written(ast.UnaryOp(ast.USub(), right) if minus else right)
+    sign = " - " if minus else " + "
+    # The right operand binds more tightly, so that a - (b - c) keeps its meaning.
+    return f"{_within(node.left, _SUM)}{sign}{_within(right, _PRODUCT)}", _SUM
 
 
 def _within(node: ast.AST, level: int) -> str:

@@ -47,6 +47,8 @@ class Verdict:
         For what holds, the method that decided it.
     kind : str
         "equation" or "inequality".
+    mended : str
+        For an equation that is not exact, the nearest one that is, if a small change of it is.
 
     Examples
     --------
@@ -66,6 +68,7 @@ class Verdict:
     hint: str = ""
     certificate: str = ""
     kind: str = "equation"
+    mended: str = ""
 
     def __bool__(self) -> bool:
         return self.status == "holds"

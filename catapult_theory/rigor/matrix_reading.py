@@ -57,6 +57,12 @@ class MatrixClaim:
     tree: ast.expr
     reader: MatrixReader
 
+    @property
+    def is_equation(self) -> bool:
+        """Whether the claim is a single equation."""
+        signs = self.tree.ops if isinstance(self.tree, ast.Compare) else []
+        return len(signs) == 1 and isinstance(signs[0], ast.Eq)
+
     def relations(self) -> tuple[MatrixRelation, ...]:
         """Return the relations; `Misfit` if sizes or indices do not fit."""
         return self.reader.relations(self.tree)

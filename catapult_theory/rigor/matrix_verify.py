@@ -6,7 +6,7 @@ independent matrices are; what differs is refuted by a small network in whole nu
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
@@ -22,12 +22,20 @@ from catapult_theory.rigor.matrix_hypotheses import Hypotheses, quotient_differe
 from catapult_theory.rigor.matrix_inequalities import Numbers, matrix_certificate
 from catapult_theory.rigor.matrix_reading import MatrixClaim, MatrixHypothesis
 from catapult_theory.rigor.matrix_states import State, sign_of, states
-from catapult_theory.rigor.matrix_tree import Function, MatrixRelation, Misfit, Value
+from catapult_theory.rigor.matrix_tree import (
+    Function,
+    MatrixReader,
+    MatrixRelation,
+    Misfit,
+    Value,
+)
 from catapult_theory.rigor.matrix_vocabulary import MatrixVocabulary
+from catapult_theory.rigor.near_misses import Mended, mended
 from catapult_theory.rigor.points import Undefined
 from catapult_theory.rigor.positivity import Budget
 from catapult_theory.rigor.problem import Constraint
 from catapult_theory.rigor.reading import Scaling
+from catapult_theory.rigor.screens import MatrixScreen
 from catapult_theory.symbolic.update_map import show
 
 _EXACT = "equal normal forms in independent matrices, for all sizes"
@@ -68,12 +76,13 @@ class MatrixJudge:
             claim=self.claim.text,
             status=worst.status,
             difference=worst.difference,
-            scaling=self._scaling_words(),
+            scaling=self.scaling_words(),
             counterexample=worst.counterexample,
             hypotheses=texts,
             order=worst.order,
             hint=worst.hint,
             certificate="; ".join(certificates) if worst.status.startswith("holds") else "",
+            mended=worst.mended,
             kind=worst.kind,
         )
 
@@ -84,12 +93,15 @@ class MatrixJudge:
         """A claim whose sizes do not fit is false: at most sizes it means nothing."""
         sizes = {s: Fraction(i + 2) for i, s in enumerate(sorted(self.vocabulary.sizes))}
         example = Meaningless(sizes, ("", "", ""), sp.nan, sp.nan, {}, str(cause))
+        near = self._near_miss(Hypotheses.of(self.vocabulary, self.hypotheses))
+        words = "the sizes or the indices do not fit, so that the claim means nothing"
         return Verdict(
-            self.claim.text, "fails", sp.nan, self._scaling_words(), counterexample=example,
-            hint="the sizes or the indices do not fit, so that the claim means nothing",
+            self.claim.text, "fails", sp.nan, self.scaling_words(), counterexample=example,
+            hint=f"{words}; {near}" if near else words, mended=near.claim if near else "",
         )  # fmt: skip
 
-    def _scaling_words(self) -> str:
+    def scaling_words(self) -> str:
+        """Return how blocks and parameters grow with n, in words."""
         symbols = (*self.vocabulary.update_map.variables, *self.vocabulary.update_map.constants)
         names = [s.name for s in symbols if s.name != "n"]
         groups: dict[Fraction, list[str]] = {}
@@ -129,16 +141,28 @@ class MatrixJudge:
         if example is None:
             return self._verdict("not-checked", difference, hypotheses=texts, hint=_UNTOLD)
         order = self._relative_order(relation, own, given)
-        exact = self._true_equation(relation)
+        near = self._near_miss(given)
+        parts = [str(near) if near else "", self._true_equation(relation)]
+        exact = "; ".join(part for part in parts if part)
+        claim = near.claim if near else ""
         if order > 0:
             hint = f"right up to O({power_text(order)}) beside its leading terms; {exact}"
             return self._verdict(
                 "holds-asymptotically", difference, order=_plain(order),
-                hypotheses=texts, hint=hint.rstrip("; "),
+                hypotheses=texts, hint=hint.rstrip("; "), mended=claim,
             )  # fmt: skip
         return self._verdict(
-            "fails", difference, counterexample=example, hypotheses=texts, hint=exact
-        )
+            "fails", difference, counterexample=example, hypotheses=texts, hint=exact,
+            mended=claim,
+        )  # fmt: skip
+
+    def _near_miss(self, given: Hypotheses) -> Mended | None:
+        """Return the small change that mends an equation."""
+        if self.claim.text.lower().startswith("conserved"):
+            return None
+        reader = MatrixReader(self.vocabulary, self.claim.reader.source)
+        screen = MatrixScreen(reader, given)
+        return mended(self.claim.tree, self.vocabulary.known, True, screen)
 
     def _exact(self) -> Verdict:
         hint = "the hypotheses are not needed" if self.hypotheses else ""
@@ -329,13 +353,3 @@ def _truth(relation: MatrixRelation, state: State) -> bool | None:
     if sign is None:
         return None
     return bool({"<": sign < 0, "<=": sign <= 0, ">": sign > 0, ">=": sign >= 0}[relation.sign])
-
-
-def judged(
-    vocabulary: MatrixVocabulary,
-    claim: MatrixClaim,
-    hypotheses: Sequence[MatrixHypothesis],
-    scaling: Scaling,
-) -> Verdict:
-    """Return the verdict on a claim about a matrix model."""
-    return MatrixJudge(vocabulary, claim, tuple(hypotheses), scaling).verdict()

@@ -41,10 +41,13 @@ class Claim:
     text : str
         As the user wrote it.
     relations : tuple of Relation
+    source : Source or None
+        The text in the parser's own spelling; None for claims that are no plain text.
     """
 
     text: str
     relations: tuple[Relation, ...]
+    source: Source | None = None
 
     @property
     def is_equation(self) -> bool:
@@ -52,9 +55,13 @@ class Claim:
         return len(self.relations) == 1 and self.relations[0].is_equation
 
 
-def _reader(tokens: Sequence[Token], vocabulary: Vocabulary) -> Reader:
+def _source(tokens: Sequence[Token]) -> Source:
     check_nesting(tokens)
-    return Reader(Source.of(with_steps(with_products(tokens))), vocabulary)
+    return Source.of(with_steps(with_products(tokens)))
+
+
+def _reader(tokens: Sequence[Token], vocabulary: Vocabulary) -> Reader:
+    return Reader(_source(tokens), vocabulary)
 
 
 def read_claim(claim: Any, vocabulary: Vocabulary) -> Claim:
@@ -95,7 +102,8 @@ def read_claim(claim: Any, vocabulary: Vocabulary) -> Claim:
         return Claim(text.strip(), (Relation(vocabulary.primed(value), "=", value),))
     tokens = tokens_in(text, vocabulary)
     check_relations(tokens)
-    return Claim(text.strip(), _reader(tokens, vocabulary).relations())
+    source = _source(tokens)
+    return Claim(text.strip(), Reader(source, vocabulary).relations(), source)
 
 
 def check_relations(tokens: Sequence[Token]) -> None:

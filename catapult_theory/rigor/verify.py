@@ -7,7 +7,7 @@ equation that a counterexample refutes, whether it is right at leading order in 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any
 
@@ -18,6 +18,7 @@ from catapult_theory.rigor.claim_size import size_of
 from catapult_theory.rigor.claim_tree import Relation
 from catapult_theory.rigor.claims import Verdict, power_text
 from catapult_theory.rigor.counterexample import Counterexample, Goal, can_be_met, search
+from catapult_theory.rigor.deadline import SECONDS, OutOfTime, time_limit
 from catapult_theory.rigor.identities import Difference, relative_order, vanishes
 from catapult_theory.rigor.inequalities import certificate
 from catapult_theory.rigor.matrix_reading import (
@@ -25,8 +26,9 @@ from catapult_theory.rigor.matrix_reading import (
     read_matrix_hypotheses,
     read_matrix_scaling,
 )
-from catapult_theory.rigor.matrix_verify import judged
+from catapult_theory.rigor.matrix_verify import MatrixJudge
 from catapult_theory.rigor.matrix_vocabulary import MatrixVocabulary
+from catapult_theory.rigor.near_misses import Mended, mended
 from catapult_theory.rigor.orders import leaves_domain, order_of
 from catapult_theory.rigor.positivity import Budget
 from catapult_theory.rigor.problem import Facts, margin
@@ -37,6 +39,7 @@ from catapult_theory.rigor.reading import (
     read_hypotheses,
     read_scaling,
 )
+from catapult_theory.rigor.screens import ScalarScreen
 from catapult_theory.rigor.vocabulary import Vocabulary
 from catapult_theory.symbolic.update_map import UpdateMap
 
@@ -60,6 +63,7 @@ def verify(
     optimizer: Any = "gd",
     where: Any = None,
     scaling: Any = None,
+    timeout: float | None = SECONDS,
 ) -> Verdict:
     r"""Judge an equation or an inequality about one step of training of a scalar model.
 
@@ -88,6 +92,8 @@ def verify(
         always counts, and so do the signs of its symbols.
     scaling : str or mapping, optional
         Growth with n of what is not O(1): ``"f = O(sqrt(n))"`` or ``{"f": 1/2}``.
+    timeout : float or None
+        Seconds after which the work is stopped, and the verdict is "not-checked".
 
     Returns
     -------
@@ -107,24 +113,51 @@ def verify(
     >>> verify("lam' <= lam", uv, where="y = 0, eta*lam < 5").counterexample["eta"] > 0
     True
     """
-    vocabulary = _vocabulary(model, loss, optimizer)
+    vocabulary = vocabulary_of(model, loss, optimizer)
+    try:
+        with time_limit(timeout):
+            judge = _judge(claim, vocabulary, where, scaling)
+    except OutOfTime as cause:
+        raise ClaimError(f"reading the claim took longer than {timeout} s: shorten it") from cause
+    try:
+        with time_limit(timeout):
+            return judge.verdict()
+    except OutOfTime:
+        return _unfinished(judge, timeout)
+
+
+def _judge(claim: Any, vocabulary: Any, where: Any, scaling: Any) -> _Judge | MatrixJudge:
+    """Read a claim about a map of either kind."""
     if isinstance(vocabulary, MatrixVocabulary):
-        return judged(
+        return MatrixJudge(
             vocabulary,
             read_matrix_claim(claim, vocabulary),
             read_matrix_hypotheses(where, vocabulary),
             read_matrix_scaling(scaling, vocabulary),
         )
-    judge = _Judge(
+    return _Judge(
         vocabulary,
         read_claim(claim, vocabulary),
         read_hypotheses(where, vocabulary),
         read_scaling(scaling, vocabulary),
     )
-    return judge.verdict()
 
 
-def _vocabulary(model: Any, loss: Any, optimizer: Any) -> Vocabulary | MatrixVocabulary:
+def _unfinished(judge: _Judge | MatrixJudge, timeout: float | None) -> Verdict:
+    """Return the verdict on a claim whose time was up."""
+    return Verdict(
+        claim=judge.claim.text,
+        status="not-checked",
+        difference=sp.nan,
+        scaling=judge.scaling_words(),
+        hypotheses=tuple(h.text for h in judge.hypotheses),
+        hint=f"stopped after {timeout:g} s: give timeout= more, or None for no bound",
+        kind="equation" if judge.claim.is_equation else "inequality",
+    )
+
+
+def vocabulary_of(model: Any, loss: Any, optimizer: Any) -> Vocabulary | MatrixVocabulary:
+    """Return the names of a model's map, or of a map."""
     if isinstance(model, UpdateMap):
         return MatrixVocabulary.of(model) if model.is_matrix else Vocabulary.of(model)
     from catapult_theory.symbolic.closure import derive
@@ -148,6 +181,7 @@ class _Found:
     order: Fraction | None = None
     hint: str = ""
     certificate: str = ""
+    mended: str = ""
 
 
 @dataclass(frozen=True)
@@ -168,14 +202,19 @@ class _Judge:
             claim=self.claim.text,
             status=worst.status,
             difference=worst.difference,
-            scaling=self.scaling.words(self.vocabulary),
+            scaling=self.scaling_words(),
             counterexample=worst.counterexample,
             hypotheses=hypotheses,
             order=int(order) if order is not None and order.denominator == 1 else order,
             hint=worst.hint,
             certificate="; ".join(certificates) if worst.status.startswith("holds") else "",
+            mended=worst.mended,
             kind="equation" if self.claim.is_equation else "inequality",
         )
+
+    def scaling_words(self) -> str:
+        """Return how state and parameters grow with n, in words."""
+        return self.scaling.words(self.vocabulary)
 
     def _judge(self, relation: Relation) -> _Found:
         expression, kind = margin(relation, self.vocabulary)
@@ -276,10 +315,22 @@ class _Judge:
             hint = f"false at finite width; its order in 1/n could not be read off; {exact}"
             return _Found("not-checked", shown, texts, counterexample, hint=hint.strip("; "))
         order = min(o for o in orders if o is not None)
+        near = self._near_miss(facts)
+        exact = "; ".join(filter(None, [str(near) if near else "", exact]))
+        claim = near.claim if near else ""
         if order > 0:
-            return self._asymptotic(relation, goal, shown, order, exact)
+            found = self._asymptotic(relation, goal, shown, order, exact)
+            return replace(found, mended=claim)
         hint = " ".join(filter(None, [self._true_where(goal), exact]))
-        return _Found("fails", shown, texts, counterexample, hint=hint)
+        return _Found("fails", shown, texts, counterexample, hint=hint, mended=claim)
+
+    def _near_miss(self, facts: Facts) -> Mended | None:
+        """Return the small change that mends an equation."""
+        source = self.claim.source
+        if source is None:
+            return None
+        screen = ScalarScreen(self.vocabulary, source, facts)
+        return mended(source.tree(), self.vocabulary.known, False, screen)
 
     def _exact(self) -> _Found:
         order = self.vocabulary.update_map.exactness.order
