@@ -35,7 +35,14 @@ if TYPE_CHECKING:
     from catapult_theory.phases.measure import measure_edge
     from catapult_theory.phases.phase_plane import phase_plane
     from catapult_theory.phases.predict import PredictedPhase, predict_phase
-    from catapult_theory.rigor import Proof, Verdict, prove, verify
+    from catapult_theory.rigor import (
+        ClaimsReport,
+        Proof,
+        Verdict,
+        prove,
+        verify,
+        verify_file,
+    )
     from catapult_theory.rigor.certificate_check import check_file as check_phase_map
     from catapult_theory.rigor.certified import certify
     from catapult_theory.rigor.certified_map import PhaseMap
@@ -76,7 +83,7 @@ _HOMES = {
     "phases.measure": ("measure_edge",),
     "phases.phase_plane": ("phase_plane",),
     "phases.predict": ("PredictedPhase", "predict_phase"),
-    "rigor": ("Proof", "Verdict", "prove", "verify"),
+    "rigor": ("ClaimsReport", "Proof", "Verdict", "prove", "verify", "verify_file"),
     "rigor.certified": ("certify",),
     "rigor.certified_map": ("PhaseMap",),
     "symbolic.analysis": ("Analysis", "analyse"),

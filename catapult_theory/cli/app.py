@@ -36,7 +36,7 @@ app = typer.Typer(
 
 MODEL_HELP = (
     "a model of the zoo: uv, linear, quadratic_activation, ...; after a colon label (a symbol) or "
-    "a number for the label, such as uv:0.5"
+    "a number for the label, such as uv:0.5, or k for any number of outputs: linear:k"
 )
 ModelName = Annotated[str, typer.Argument(metavar="MODEL", help=MODEL_HELP)]
 ModelOption = Annotated[str, typer.Option("--model", help=MODEL_HELP)]
@@ -52,7 +52,7 @@ def model_of(name: str, inputs: int | None = None, outputs: int = 1) -> Any:
     Parameters
     ----------
     name : str
-        A zoo name; after a colon ``label`` (a symbol) or a number for the label.
+        A zoo name; after a colon ``label`` (a symbol), a number for the label, or ``k``.
     inputs, outputs : int
         Sizes of the matrix models that have them.
 
@@ -72,19 +72,7 @@ def model_of(name: str, inputs: int | None = None, outputs: int = 1) -> Any:
     """
     from catapult_theory.symbolic import models
 
-    base, _, label = name.partition(":")
-    accepted = models.arguments(base)
-    if label and "label" not in accepted:
-        raise InputError(f"{name!r}: {base} takes its targets with the data")
-    sizes = {"inputs": inputs, "outputs": outputs}
-    if not label:
-        return models.get(base, **{k: v for k, v in sizes.items() if k in accepted})
-    if label == "label":
-        return models.get(base, label=True)
-    try:
-        return models.get(base, label=float(label))
-    except ValueError as cause:
-        raise InputError(f"{name!r}: after the colon stands 'label' or a number") from cause
+    return models.from_text(name, inputs, outputs)
 
 
 def numbers(text: str) -> Any:

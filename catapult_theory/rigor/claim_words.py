@@ -61,11 +61,14 @@ def _operation(node: ast.BinOp) -> tuple[str, int]:
     if isinstance(node.op, (ast.Add, ast.Sub)):
         return _sum(node)
     level = _PRODUCT
-    if isinstance(node.op, ast.Mult) and isinstance(node.left, ast.Constant):
-        if node.left.value == 1:
-            return _written(node.right)
+    if isinstance(node.op, ast.Mult) and _is_one(node.left):
+        return _written(node.right)
     # The right operand binds more tightly, so that a/(b*c) keeps its meaning.
     return f"{_within(node.left, level)}{sign}{_within(node.right, level + 1)}", level
+
+
+def _is_one(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and node.value == 1
 
 
 def _sum(node: ast.BinOp) -> tuple[str, int]:

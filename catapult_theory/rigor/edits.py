@@ -112,7 +112,7 @@ class Spot:
     def is_factor(self) -> bool:
         """Whether the node is a quantity with its marks: a name, W', W.T, f_alpha, |v|."""
         if isinstance(self.node, ast.Call):
-            return self.node.func.id in ("next", "transpose", "abs", "norm")
+            return _called(self.node) in ("next", "transpose", "abs", "norm")
         inside = isinstance(self.parent, (ast.Subscript, ast.Call))
         return (self.is_name or isinstance(self.node, ast.Subscript)) and not inside
 
@@ -182,7 +182,10 @@ class Editor:
                     yield "factor", ast.Constant(value)
 
     def _name(self, spot: Spot) -> Changes:
-        if spot.is_name:
+        node = spot.node
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Pow):
+            yield from self._mixed(node)
+        elif spot.is_name:
             for other in _CONFUSED.get(spot.node.id, ()):
                 if other in self.names:
                     yield "name", ast.Name(other)
@@ -190,16 +193,31 @@ class Editor:
             # A label that does not belong.
             yield "name", spot.node.left
 
+    def _mixed(self, node: ast.BinOp) -> Changes:
+        """Put f g for f^2, and g^2 f for f^3: a label that was dropped in one factor."""
+        other = {"f": "g", "g": "f"}.get(words_of(node.left), "")
+        exponent = _whole(node.right)
+        if other in self.names and exponent in (2, 3):
+            rest = exponent - 1
+            new = ast.Name(other)
+            single = node.left if rest == 1 else ast.BinOp(node.left, ast.Pow(), ast.Constant(rest))
+            yield "name", ast.BinOp(single, ast.Mult(), new)
+            if rest == 2:
+                square = ast.BinOp(new, ast.Pow(), ast.Constant(2))
+                yield "name", ast.BinOp(square, ast.Mult(), node.left)
+            yield "name", ast.BinOp(new, ast.Pow(), node.right)
+
     def _power(self, spot: Spot) -> Changes:
         node = spot.node
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Pow):
-            if isinstance(node.right, ast.Constant):
-                for value in (node.right.value + 1, node.right.value - 1):
+            exponent = _whole(node.right)
+            if exponent is not None:
+                for value in (exponent + 1, exponent - 1):
                     if value == 1:
                         yield "power", node.left
                     elif value != 0:
                         yield "power", ast.BinOp(node.left, ast.Pow(), ast.Constant(value))
-        elif isinstance(node, ast.Call) and node.func.id == "sqrt":  # type: ignore[attr-defined]
+        elif _called(node) == "sqrt":
             yield "power", node.args[0]
         elif not spot.is_base and (spot.is_factor or _is_sum(node)) and not spot.is_side:
             yield "power", ast.BinOp(node, ast.Pow(), ast.Constant(2))
@@ -217,7 +235,7 @@ class Editor:
 
     def _transpose(self, spot: Spot) -> Changes:
         node = spot.node
-        if isinstance(node, ast.Call) and node.func.id == "transpose":  # type: ignore[attr-defined]
+        if _called(node) == "transpose":
             yield "transpose", node.args[0]
         elif spot.is_factor and not isinstance(spot.parent, (ast.Call, ast.Subscript)):
             yield "transpose", ast.Call(ast.Name("transpose"), [node], [])
@@ -281,7 +299,7 @@ class Editor:
 
     def _step(self, spot: Spot) -> Changes:
         node = spot.node
-        if isinstance(node, ast.Call) and node.func.id == "next":  # type: ignore[attr-defined]
+        if _called(node) == "next":
             yield "step", node.args[0]
         elif spot.is_name and not isinstance(spot.parent, ast.Call):
             yield "step", ast.Call(ast.Name("next"), [node], [])
@@ -301,11 +319,22 @@ def _each_turned(node: Any) -> Any:
     """Return a product with every matrix factor transposed where it stands."""
     if isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Mult, ast.MatMult)):
         return ast.BinOp(_each_turned(node.left), node.op, _each_turned(node.right))
-    if isinstance(node, ast.Call) and node.func.id == "transpose":  # type: ignore[attr-defined]
+    if _called(node) == "transpose":
         return node.args[0]
     if isinstance(node, (ast.Name, ast.Call)) and words_of(node)[0].isupper():
         return ast.Call(ast.Name("transpose"), [node], [])
     return node
+
+
+def _called(node: Any) -> str:
+    """Return the name of the function that a node calls, or nothing."""
+    return getattr(node.func, "id", "") if isinstance(node, ast.Call) else ""
+
+
+def _whole(node: ast.expr) -> int | None:
+    """Return the whole number that a node is, or None."""
+    value = node.value if isinstance(node, ast.Constant) else None
+    return value if isinstance(value, int) else None
 
 
 def _is_sum(node: Any) -> bool:

@@ -96,7 +96,16 @@ class MatrixVocabulary:
                 "this model names no blocks of its Gram matrix, so that a claim has no words for "
                 "them: make the model with observables={'W': ..., 'G': ...}"
             )
-        return cls(update_map)
+        own = cls(update_map)
+        try:
+            _ = own._output
+        except ModelError as cause:
+            raise ClaimError(
+                "claims are judged for outputs that are sums of products of matrices; this "
+                "model's takes a diagonal: state the claim for its one-sample form, or check "
+                "entries with ct.compile(...).step"
+            ) from cause
+        return own
 
     # Atoms.
 

@@ -113,7 +113,17 @@ def verify(
     >>> verify("lam' <= lam", uv, where="y = 0, eta*lam < 5").counterexample["eta"] > 0
     True
     """
-    vocabulary = vocabulary_of(model, loss, optimizer)
+    return verdict_of(claim, vocabulary_of(model, loss, optimizer), where, scaling, timeout)
+
+
+def verdict_of(
+    claim: Any,
+    vocabulary: Vocabulary | MatrixVocabulary,
+    where: Any,
+    scaling: Any,
+    timeout: float | None,
+) -> Verdict:
+    """Return the verdict on a claim about a map whose names are known; else as `verify`."""
     try:
         with time_limit(timeout):
             judge = _judge(claim, vocabulary, where, scaling)

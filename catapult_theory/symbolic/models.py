@@ -236,3 +236,45 @@ def arguments(name: str) -> tuple[str, ...]:
     if name not in NAMED:
         raise unknown_name("model", name, NAMED)
     return tuple(signature(NAMED[name]).parameters)
+
+
+def from_text(text: str, inputs: int | None = None, outputs: int = 1) -> Model:
+    """Return the zoo model that a name in a file or on a command line means.
+
+    Parameters
+    ----------
+    text : str
+        A zoo name; after a colon ``label`` (a symbol) or a number for the label, or ``k`` for any
+        number of outputs: "uv:label", "uv:0.5", "linear:k".
+    inputs, outputs : int
+        Sizes of the matrix models that have them.
+
+    Returns
+    -------
+    Model
+
+    Raises
+    ------
+    InputError
+        For an unknown name or label.
+
+    Examples
+    --------
+    >>> from_text("uv:0.5").label, from_text("linear:k").output.shape
+    (1/2, (m, k))
+    """
+    base, _, label = text.partition(":")
+    accepted = arguments(base)
+    sizes: dict[str, Any] = {"inputs": inputs, "outputs": outputs}
+    if label == "k" and "outputs" in accepted:
+        label, sizes["outputs"] = "", None
+    if label and "label" not in accepted:
+        raise InputError(f"{text!r}: {base} takes its targets with the data")
+    if not label:
+        return get(base, **{k: v for k, v in sizes.items() if k in accepted})
+    if label == "label":
+        return get(base, label=True)
+    try:
+        return get(base, label=float(label))
+    except ValueError as cause:
+        raise InputError(f"{text!r}: after the colon stands 'label' or a number") from cause

@@ -1,0 +1,215 @@
+"""A file of claims is judged as a paper's continuous integration needs it; time is bounded."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from catapult_theory import cli
+from catapult_theory.errors import InputError
+from catapult_theory.rigor import verify, verify_file
+from catapult_theory.rigor.claim_file import Entry, judge_entries, read_file
+from catapult_theory.rigor.deadline import OutOfTime, time_limit
+from catapult_theory.symbolic import models
+from catapult_theory.symbolic.closure import derive
+
+# The module, which the function of the same name hides.
+VERIFY = sys.modules["catapult_theory.rigor.verify"]
+
+GOOD = """
+[defaults]
+model = "uv"
+
+[[claim]]
+name = "kernel"
+claim = "lam' = lam + eta*f**2/n*(eta*lam - 4)"
+
+[[claim]]
+latex = 'f_{t+1} = (1 - \\\\eta\\\\lambda_t) f_t'
+expected = ["holds-asymptotically", "holds"]
+
+[[claim]]
+name = "label"
+model = "uv:0.5"
+claim = "f' = f - eta*lam*(f - y) + eta**2/n*(f - y)**2*f"
+
+[[claim]]
+model = "linear:k"
+claim = "S' = S'.T"
+""".replace("\\\\", "\\")
+
+
+@pytest.fixture
+def written(tmp_path):
+    def write(text: str) -> Path:
+        path = tmp_path / "claims.toml"
+        path.write_text(text)
+        return path
+
+    return write
+
+
+def test_every_claim_of_a_good_file_is_as_expected(written) -> None:
+    report = verify_file(written(GOOD))
+    assert report
+    assert [r.status for r in report.results] == ["holds", "holds-asymptotically", "holds", "holds"]
+    assert "4 of 4 claims as expected" in str(report)
+
+
+@pytest.mark.parametrize(
+    ("change", "status"),
+    [(("- 4", "+ 4"), "holds-asymptotically"), (("lam' =", "f' ="), "fails"),
+     (("lam' =", "import os ="), "not read"), (("lam' =", "lam'.x ="), "not read")],
+)  # fmt: skip
+def test_a_wrong_claim_is_a_failure_and_says_why(written, change, status) -> None:
+    report = verify_file(written(GOOD.replace(*change, 1)))
+    assert not report
+    (failure,) = report.failures
+    assert (failure.entry.name, failure.status) == ("kernel", status)
+    assert "kernel, expected holds or holds-under-hypotheses" in str(report)
+
+
+def test_command_prints_a_table_and_exits_with_one_if_any_fails(written) -> None:
+    good, runner = written(GOOD), CliRunner()
+    result = runner.invoke(cli.app, ["claims", str(good)])
+    assert (result.exit_code, "as expected" in result.output) == (0, True)
+    bad = written(GOOD.replace("- 4", "+ 4"))
+    result = runner.invoke(cli.app, ["claims", str(bad)])
+    assert result.exit_code == 1
+    assert "3 of 4 claims as expected" in result.output
+
+
+def test_an_interrupted_command_prints_what_was_judged(written, monkeypatch) -> None:
+    from catapult_theory.rigor import claim_file
+
+    def interrupted(entries, timeout):
+        yield next(iter(judge_entries(entries, timeout)))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(claim_file, "judge_entries", interrupted)
+    result = CliRunner().invoke(cli.app, ["claims", str(written(GOOD))])
+    assert result.exit_code == 130
+    assert "1 of 1 claims as expected" in result.output
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "no [[claim]]"),
+        ("claim = 3", "no [[claim]]"),
+        ("[[claim]\n", "no TOML"),
+        ("[[claims]]\nclaim = 'f = f'", "did you mean 'claim'"),
+        ("[[claim]]\nwere = 'y = 0'\nclaim = 'f = f'", "did you mean 'where'"),
+        ("[[claim]]\nclaim = 3", "claim is a text"),
+        ("[[claim]]\nname = 'x'", "needs one of claim= and latex="),
+        ("[[claim]]\nclaim = 'f = f'\nlatex = 'f = f'", "needs one of"),
+        ("[[claim]]\nclaim = 'f = f'\nexpected = 'hold'", "did you mean 'holds'"),
+        ("[[claim]]\nclaim = 'f = f'\nexpected = []", "a status or a list"),
+        ("[[claim]]\nclaim = 'f = f'\nmodel = 'vu'", "did you mean 'uv'"),
+        ("[[claim]]\nclaim = 'f = f'\nloss = 'square'", "did you mean 'squared'"),
+        ("[[claim]]\nclaim = 'f = f'\n" * 2001, "at most 2000"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_refused(written, text, message) -> None:
+    with pytest.raises(InputError) as caught:
+        verify_file(written(text))
+    assert message in str(caught.value)
+
+
+def test_a_missing_file_is_refused(tmp_path) -> None:
+    with pytest.raises(InputError, match="cannot read"):
+        read_file(tmp_path / "none.toml")
+
+
+def test_the_file_of_the_guide_holds() -> None:
+    entries = read_file(Path(__file__).parent.parent / "docs" / "claims.toml")
+    assert len(entries) >= 15
+    results = list(judge_entries(entries[:3]))
+    assert all(r.passed for r in results)
+
+
+# Time.
+
+
+@pytest.fixture(scope="module")
+def uv():
+    return derive(models.uv())
+
+
+def test_a_judgement_whose_time_is_up_is_stopped_and_not_checked(uv, monkeypatch) -> None:
+    def endless(*_: object, **__: object) -> None:
+        while True:
+            pass
+
+    monkeypatch.setattr(VERIFY, "search", endless)
+    threads = threading.active_count()
+    verdict = verify("lam' = lam + f", uv, timeout=0.2)
+    assert verdict.status == "not-checked"
+    assert "stopped after 0.2 s" in verdict.hint
+    assert "lam' = lam + f" in str(verdict)
+    assert threading.active_count() == threads
+
+
+def test_reading_whose_time_is_up_is_an_error(uv, monkeypatch) -> None:
+    def endless(*_: object) -> None:
+        while True:
+            pass
+
+    monkeypatch.setattr(VERIFY, "read_claim", endless)
+    with pytest.raises(ValueError, match="longer than"):
+        verify("lam' = lam", uv, timeout=0.2)
+
+
+def _stubborn() -> None:
+    with time_limit(0.1):
+        while True:
+            try:
+                time.sleep(0.001)
+            except Exception:
+                continue
+
+
+def test_ordinary_handlers_do_not_swallow_the_end_of_time() -> None:
+    with pytest.raises(OutOfTime):
+        _stubborn()
+
+
+def test_a_block_in_time_leaves_nothing_behind() -> None:
+    for _ in range(50):
+        with time_limit(0.01):
+            pass
+    with time_limit(None):
+        time.sleep(0.02)
+
+
+def test_time_is_bounded_in_threads_other_than_the_first(uv) -> None:
+    found = []
+
+    def work() -> None:
+        try:
+            with time_limit(0.1):
+                while True:
+                    pass
+        except OutOfTime:
+            found.append("stopped")
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert found == ["stopped"]
+
+
+@pytest.mark.parametrize("seconds", [0, -1, "1", True, float("nan")])
+def test_a_time_that_is_none_is_refused(uv, seconds) -> None:
+    with pytest.raises(InputError, match="timeout"):
+        verify("lam' = lam", uv, timeout=seconds)
+
+
+def test_entries_can_be_made_in_code() -> None:
+    (result,) = judge_entries([Entry("x", "a' = a + b*(a - 4)")])
+    assert result.passed
