@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from catapult_theory import testing
     from catapult_theory.codegen.grid import grid
     from catapult_theory.codegen.kernel import Kernel, compile
+    from catapult_theory.codegen.reference import divergence, reference
     from catapult_theory.codegen.run import run, trajectory
     from catapult_theory.codegen.status import Status
     from catapult_theory.errors import (
@@ -64,11 +65,19 @@ if TYPE_CHECKING:
         vectors,
     )
     from catapult_theory.symbolic.update_map import UpdateMap
-    from catapult_theory.validation import digits_boundary, exactness, thresholds, train, validate
+    from catapult_theory.validation import (
+        digits_boundary,
+        error_parts,
+        exactness,
+        thresholds,
+        train,
+        validate,
+    )
 
 _HOMES = {
     "codegen.grid": ("grid",),
     "codegen.kernel": ("Kernel", "compile"),
+    "codegen.reference": ("divergence", "reference"),
     "codegen.run": ("run", "trajectory"),
     "codegen.status": ("Status",),
     "errors": (
@@ -95,7 +104,14 @@ _HOMES = {
         *("data", "diagonal", "matrix", "n", "pointwise", "relu", "sqrt", "symbol", "vectors"),
     ),
     "symbolic.update_map": ("UpdateMap",),
-    "validation": ("digits_boundary", "exactness", "thresholds", "train", "validate"),
+    "validation": (
+        "digits_boundary",
+        "error_parts",
+        "exactness",
+        "thresholds",
+        "train",
+        "validate",
+    ),
 }
 _PLACES = {name: (home, name) for home, names in _HOMES.items() for name in names}
 _PLACES["load_data"] = ("networks.datasets", "load")

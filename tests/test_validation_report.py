@@ -67,8 +67,8 @@ def test_validation_of_the_uv_model_passes():
     report = validate("uv", quick=True, progress=lambda *state: seen.append(state))
     assert report.passed, str(report)
     assert bool(report)
-    assert len(report.rows) == 6
-    assert seen[-1] == ("done", 5, 5)
+    assert len(report.rows) == 9
+    assert seen[-1] == ("done", 6, 6)
     assert "4/lambda_0" in str(report)
     data = report.to_dataset()
     assert data.passed.values.all()

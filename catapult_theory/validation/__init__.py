@@ -8,6 +8,7 @@ from catapult_theory.validation.bisection import (
 )
 from catapult_theory.validation.boundary import BoundaryResult, digits_boundary, linear_boundary
 from catapult_theory.validation.controls import with_wrong_coefficient
+from catapult_theory.validation.error_parts import ErrorParts, error_parts
 from catapult_theory.validation.exactness import ExactnessResult, exactness
 from catapult_theory.validation.report import Row, ValidationReport, validate
 from catapult_theory.validation.thresholds import Threshold, thresholds
@@ -17,6 +18,7 @@ from catapult_theory.validation.width_scaling import ScalingResult, Slope, width
 __all__ = [
     "BoundaryResult",
     "Bracket",
+    "ErrorParts",
     "ExactnessResult",
     "Row",
     "ScalingResult",
@@ -25,6 +27,7 @@ __all__ = [
     "ValidationReport",
     "bisect_boundary",
     "digits_boundary",
+    "error_parts",
     "exactness",
     "first_boundary",
     "linear_boundary",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -19,7 +19,8 @@ from catapult_theory.symbolic import losses, optimizers
 from catapult_theory.symbolic.model import Model
 from catapult_theory.validation.boundary import BoundaryResult, linear_boundary
 from catapult_theory.validation.controls import with_wrong_coefficient
-from catapult_theory.validation.exactness import ExactnessResult, exactness
+from catapult_theory.validation.error_parts import SLOPE_WITHIN, ErrorParts, error_parts
+from catapult_theory.validation.exactness import ORBIT_TOLERANCE, ExactnessResult, exactness
 from catapult_theory.validation.forward_pass import is_linear_network, is_uv_network
 from catapult_theory.validation.problem import model_of, pair
 from catapult_theory.validation.scalar_edge import scalar_edge
@@ -80,6 +81,8 @@ class ValidationReport:
     rows : tuple of Row
     boundary : BoundaryResult or None
         The brackets behind the boundary's rows, where one was measured.
+    errors : ErrorParts or None
+        Theory error, effect of the width and round-off of every variable (scalar models).
     """
 
     model: str
@@ -88,6 +91,7 @@ class ValidationReport:
     data: str
     rows: tuple[Row, ...]
     boundary: BoundaryResult | None = field(default=None, compare=False)
+    errors: ErrorParts | None = field(default=None, compare=False)
 
     @property
     def passed(self) -> bool:
@@ -105,7 +109,10 @@ class ValidationReport:
         for row in self.rows:
             table.add_row(row.claim, row.criterion, row.measured, row.control, row.verdict)
         page = io.StringIO()
-        Console(file=page, width=TABLE_COLUMNS, color_system=None).print(table)
+        console = Console(file=page, width=TABLE_COLUMNS, color_system=None)
+        console.print(table)
+        if self.errors is not None:
+            console.print(_errors_table(self.errors))
         return page.getvalue()
 
     def to_dataset(self) -> xr.Dataset:
@@ -135,6 +142,19 @@ class ValidationReport:
         return xr.Dataset({**texts, **answers}, {"claim": claims}, attrs)
 
 
+def _errors_table(errors: ErrorParts) -> Table:
+    title = (
+        f"Parts of the error over the running maximum: n = {errors.n}, "
+        f"eta*lam0 = {errors.eta_lam0:g}, {errors.steps} steps, {errors.digits} digits"
+    )
+    table = Table(title=title, title_justify="left")
+    for column in ("variable", "theory error", "finite width", "round-off (float64)"):
+        table.add_column(column)
+    for row in errors.table():
+        table.add_row(*row)
+    return table
+
+
 def validate(
     model: Any = "uv",
     widths: Sequence[int] | None = None,
@@ -150,6 +170,7 @@ def validate(
 
     Rows: exactness in the lazy and the catapult range and, one step at a time, at tiny
     widths and in divergence; the slope in n of the distance from the infinite-width limit;
+    for scalar models theory error, effect of the width and round-off apart, in fifty digits;
     and, for gradient descent with squared loss, the first diverging learning rate: of the
     uv-model with label 0 at 4/lambda_0, of the linear network against width. Each has a
     negative control, a map with a wrong coefficient, which must miss the criterion.
@@ -187,7 +208,7 @@ def validate(
     --------
     >>> report = validate("uv", quick=True)
     >>> report.passed, len(report.rows)
-    (True, 6)
+    (True, 9)
     """
     chosen, sample = _model_and_data(model, data, loss)
     if pair(chosen, sample, optimizer, loss, **constants).update_map is None:
@@ -200,19 +221,20 @@ def validate(
     subject = same(quick)
     parts = list(_parts(subject, sizes, count))
     rows: list[Row] = []
-    boundary = None
+    boundary = errors = None
     for done, (what, part) in enumerate(parts):
         if progress is not None:
             progress(what, done, len(parts))
         found, measured = part()
         rows += found
         boundary = measured if isinstance(measured, BoundaryResult) else boundary
+        errors = measured if isinstance(measured, ErrorParts) else errors
     if progress is not None:
         progress("done", len(parts), len(parts))
     described = "no data" if sample is None else str(getattr(sample, "name", "own data"))
     return ValidationReport(
         chosen.name, losses.get(loss).name, optimizers.get(optimizer).name, described,
-        tuple(rows), boundary,
+        tuple(rows), boundary, errors,
     )  # fmt: skip
 
 
@@ -254,6 +276,8 @@ def _parts(subject: _Subject, widths: tuple[int, ...], seeds: int) -> Iterator[t
     words = "tiny widths and divergence"
     yield f"exactness, {words}", partial(_exactness_rows, subject, words, cases)
     yield "scaling with width", partial(_scaling_rows, subject, seeds)
+    if not subject.model.is_matrix:
+        yield "parts of the error", partial(_error_rows, subject)
     if subject.is_plain and is_uv_network(subject.model):
         yield "boundary", partial(_edge_rows, seeds)
     if subject.is_plain and is_linear_network(subject.model):
@@ -313,6 +337,41 @@ def _scaling_row(result: ScalingResult) -> Row:
         + "; ".join(f"{name} {result.control[name]}" for name in told or result.control),
         control_fails=result.control_fails,
     )
+
+
+def _error_rows(subject: _Subject) -> tuple[list[Row], Any]:
+    """Return theory, finite width and round-off, each told apart from the other two."""
+    parts = error_parts(subject.model, subject.loss, subject.optimizer, **subject.constants)
+    theory, width, rounding = parts.controls_fail
+
+    def worst(found: Mapping[str, float]) -> str:
+        return f"{max(found.values()):.1e}"
+
+    rows = [
+        Row(
+            claim=f"theory error: map and raw network in {parts.digits} digits, n = {parts.n}",
+            criterion=f"at most {parts.tolerance:.0e} in every variable over {parts.steps} steps",
+            measured=worst(parts.theory), holds=parts.theory_holds,
+            control=f"eta^2 terms 0.1 % too large: {worst(parts.theory_control)}",
+            control_fails=theory,
+        ),
+        Row(
+            claim=f"round-off: map in float64 and in {parts.digits} digits",
+            criterion=f"at most {ORBIT_TOLERANCE:.0e} in every variable over {parts.steps} steps",
+            measured=worst(parts.rounding), holds=parts.rounding_holds,
+            control=f"float32: {worst(parts.rounding_control)}", control_fails=rounding,
+        ),
+    ]  # fmt: skip
+    if parts.slopes:
+        said = ", ".join(f"{k} {v:.6f}" for k, v in parts.slopes.items())
+        blind = ", ".join(f"{k} {v:.3f}" for k, v in parts.slopes_control.items())
+        rows.append(Row(
+            claim=f"finite width: map and its limit in {parts.digits} digits ~ 1/n",
+            criterion=f"slope within {SLOPE_WITHIN:g} of -1 from n = 1e6 to 1e8",
+            measured=said, holds=parts.width_holds,
+            control=f"eta terms of the limit 5 % too large: {blind}", control_fails=width,
+        ))  # fmt: skip
+    return rows, parts
 
 
 def _edge_rows(seeds: int) -> tuple[list[Row], Any]:
