@@ -322,6 +322,9 @@ def transpose(matrix: Node) -> Node:
         return matmul(*(transpose(a) for a in reversed(matrix.args)))
     if matrix.op == "identity":
         return matrix
+    if matrix.op == "outer":
+        column, row = matrix.args
+        return Node("outer", (transpose(row), transpose(column)), None, (cols, rows))
     if matrix.op == "ones":
         return Node("ones", (), None, (cols, rows))
     if matrix.op == "add":

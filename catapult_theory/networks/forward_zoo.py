@@ -76,6 +76,60 @@ def quadratic_activation_one_sample(label: Any = 0.0, positive: Fraction = HALF)
     return GenericNetwork(function, {k: (_side(positive, s),) for k, s in names.items()}, label)
 
 
+def matrix_sensing(rows: int, cols: int) -> GenericNetwork:
+    """Return f_i = <A_i, V U> / sqrt(n), the entries of A_i in row i of the data.
+
+    Parameters
+    ----------
+    rows, cols : int
+        k and d; the rows of V are the parameters V1, V2, ...
+
+    Returns
+    -------
+    GenericNetwork
+
+    Examples
+    --------
+    >>> list(matrix_sensing(2, 3).shapes)
+    ['V1', 'V2', 'U']
+    """
+    names = [f"V{a}" for a in range(1, rows + 1)]
+
+    def function(parameters: Mapping[str, Any], X: Any) -> Any:
+        U = parameters["U"]
+        product = anp.concatenate([parameters[name] for name in names]) @ U
+        measured = X.reshape(len(X), rows, cols) * product
+        return anp.sum(measured, axis=(1, 2)) / len(U) ** 0.5
+
+    shapes: dict[str, tuple[int | str, ...]] = {name: (1, "n") for name in names}
+    return GenericNetwork(function, {**shapes, "U": ("n", cols)})
+
+
+def tied_autoencoder(inputs: int) -> GenericNetwork:
+    """Return f(x) = U^T U x / sqrt(n).
+
+    Parameters
+    ----------
+    inputs : int
+
+    Returns
+    -------
+    GenericNetwork
+
+    Examples
+    --------
+    >>> tied_autoencoder(3).shapes
+    {'U': ('n', 3)}
+    """
+
+    def function(parameters: Mapping[str, Any], X: Any) -> Any:
+        U = parameters["U"]
+        hidden = X @ U.T
+        return hidden @ U / len(U) ** 0.5
+
+    return GenericNetwork(function, {"U": ("n", inputs)})
+
+
 def quadratic(
     matrix: Any, slope: Any = None, constant: float = 0.0, label: Any = 0.0
 ) -> GenericNetwork:

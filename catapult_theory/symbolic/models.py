@@ -10,9 +10,32 @@ from typing import Any
 import sympy as sp
 
 from catapult_theory.errors import InputError, unknown_name
+from catapult_theory.symbolic.factorisation_models import (
+    linear_autoencoder,
+    matrix_factorisation,
+    matrix_sensing,
+    tied_autoencoder,
+)
 from catapult_theory.symbolic.model import Model
 from catapult_theory.symbolic.quadratic_models import quadratic, random_quadratic
 from catapult_theory.symbolic.symbols import data, diagonal, matrix, n, vectors
+
+__all__ = [
+    "FROM_DATA",
+    "NAMED",
+    "arguments",
+    "get",
+    "linear",
+    "linear_autoencoder",
+    "matrix_factorisation",
+    "matrix_sensing",
+    "quadratic",
+    "quadratic_activation",
+    "quadratic_activation_one_sample",
+    "random_quadratic",
+    "tied_autoencoder",
+    "uv",
+]
 
 
 def uv(label: Any = False) -> Model:
@@ -173,6 +196,7 @@ NAMED: dict[str, Callable[..., Model]] = {
     for model in (
         *(uv, linear, quadratic_activation, quadratic_activation_one_sample),
         *(quadratic, random_quadratic),
+        *(matrix_factorisation, matrix_sensing, linear_autoencoder, tied_autoencoder),
     )
 }
 
@@ -180,6 +204,9 @@ NAMED: dict[str, Callable[..., Model]] = {
 FROM_DATA: dict[str, Callable[[int, int], Model]] = {
     "linear": linear,
     "quadratic_activation": lambda d, k: quadratic_activation(d),
+    "matrix_factorisation": lambda d, k: matrix_factorisation(k, d),
+    "linear_autoencoder": lambda d, k: linear_autoencoder(d),
+    "tied_autoencoder": lambda d, k: tied_autoencoder(d),
 }
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import sympy as sp
 from sympy.matrices.expressions.matexpr import MatrixExpr
+from sympy.matrices.expressions.slice import MatrixSlice
 
 from catapult_theory.errors import ModelError
 
@@ -139,8 +140,15 @@ def identity(size: Any, coefficient: Any = 1) -> Polynomial:
     return Polynomial(terms, (size, size))
 
 
+def _is_part(expression: Any) -> bool:
+    """Whether it is some rows and columns of a matrix symbol, such as X[:, 0:3]."""
+    return isinstance(expression, MatrixSlice) and isinstance(expression.parent, sp.MatrixSymbol)
+
+
 def parse(expression: Any) -> Polynomial:
     """Return a SymPy matrix expression of sums, products and transposes as a polynomial.
+
+    Slices of a symbol (some columns of the data) stand for themselves.
 
     Parameters
     ----------
@@ -161,7 +169,7 @@ def parse(expression: Any) -> Polynomial:
     >>> parse((A * B + 2 * B.T * A.T).T).matrix()
     2*A*B + B.T*A.T
     """
-    if isinstance(expression, sp.MatrixSymbol):
+    if isinstance(expression, sp.MatrixSymbol) or _is_part(expression):
         return symbol(expression)
     if isinstance(expression, sp.Transpose):
         return parse(expression.arg).transposed(frozenset())

@@ -15,6 +15,7 @@ from typing import Any
 import autograd.numpy as anp
 import numpy as np
 import sympy as sp
+from sympy.matrices.expressions.slice import MatrixSlice
 
 from catapult_theory.errors import InputError, ModelError
 from catapult_theory.networks import GenericNetwork, LinearNetwork, UVNetwork
@@ -292,6 +293,9 @@ def _matrix(node: Any, arrays: Arrays, scope: Arrays) -> Any:
         return arrays[node.name]
     if isinstance(node, sp.Transpose):
         return _matrix(node.arg, arrays, scope).T
+    if isinstance(node, MatrixSlice):
+        rows, cols = (_range(bounds) for bounds in (node.rowslice, node.colslice))
+        return _matrix(node.parent, arrays, scope)[rows, cols]
     if isinstance(node, sp.MatAdd):
         total = _matrix(node.args[0], arrays, scope)
         for part in node.args[1:]:
@@ -307,6 +311,12 @@ def _matrix(node: Any, arrays: Arrays, scope: Arrays) -> Any:
         square = _matrix(node.args[0], arrays, scope)
         return (square * np.eye(len(square))).sum(axis=1)[:, None]
     raise ModelError(f"the output contains {node}, which has no forward pass")
+
+
+def _range(bounds: Any) -> slice:
+    """Return the range of a slice; a symbolic end is that of the data."""
+    first, last, step = bounds
+    return slice(int(first), int(last) if sp.sympify(last).is_Integer else None, int(step))
 
 
 def _sizes(model: Model, data: Any) -> dict[Any, int]:

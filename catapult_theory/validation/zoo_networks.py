@@ -61,6 +61,19 @@ def _quadratic_activation_one_sample(
     return forward_zoo.quadratic_activation_one_sample(label, part)
 
 
+def _matrix_sensing(model: Model, sizes: Sizes, label: Any) -> GenericNetwork | None:
+    rows, cols = len(model.matrices) - 1, model.matrices[-1].shape[1]
+    zoo = models.matrix_sensing(rows, int(cols))
+    known = (model.output, model.matrices) == (zoo.output, zoo.matrices)
+    return forward_zoo.matrix_sensing(rows, int(cols)) if known else None
+
+
+def _tied_autoencoder(model: Model, sizes: Sizes, label: Any) -> GenericNetwork | None:
+    zoo = models.tied_autoencoder(sizes["d"])
+    known = (model.output, model.matrices) == (zoo.output, zoo.matrices)
+    return forward_zoo.tied_autoencoder(sizes["d"]) if known else None
+
+
 def _written(side: Any) -> int | None:
     """Return a size of a model as its function takes it: a number, or None for a symbol."""
     return int(side) if sp.sympify(side).is_Integer else None
@@ -68,5 +81,7 @@ def _written(side: Any) -> int | None:
 
 _BUILDERS: Mapping[str, Callable[[Model, Sizes, Any], GenericNetwork | None]] = {
     "quadratic_activation": _quadratic_activation,
+    "matrix_sensing": _matrix_sensing,
+    "tied_autoencoder": _tied_autoencoder,
     "quadratic_activation_one_sample": _quadratic_activation_one_sample,
 }
