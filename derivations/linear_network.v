@@ -81,6 +81,13 @@ Proof.
   exact H.
 Qed.
 
+Lemma is_derive_total k (x : nat -> R -> R) (l : nat -> R) (r : R) :
+  (forall i, is_derive (x i) r (l i)) -> is_derive (fun t => total k (fun i => x i t)) r (total k l).
+Proof.
+  intros H. induction k as [|k IH]; simpl; [apply (is_derive_const 0 r)|].
+  apply (is_derive_plus (fun t => total k (fun i => x i t)) (x k) r (total k l) (l k)); [exact IH|apply H].
+Qed.
+
 (* --- the network and its step --- *)
 
 Section Network.
@@ -230,6 +237,52 @@ Qed.
 (* |UZ|^2 <= |Z|^2 |U|_F^2 *)
 Lemma hidden_Z_frobenius : dot n (hidden U z) (hidden U z) <= dot d z z * frobenius U.
 Proof. apply comb_bound. Qed.
+
+(* The step is gradient descent on L: along any direction (H, h) the derivative of the loss is the
+   inner product with (Z_i v / sqrt n, U Z / sqrt n). *)
+Theorem samples_gradient (H : nat -> vec) (g : vec) :
+  is_derive (fun t => Loss (fun i => add (U i) (scal t (H i))) (add v (scal t g))) 0
+    (dot n (scal (/ sqrt (INR n)) (hidden U z)) g
+     + total d (fun i => dot n (scal (z i / sqrt (INR n)) v) (H i))).
+Proof.
+  pose proof (root_pos n wide) as R. pose proof m_pos as M.
+  set (A := fun al => dot n v (hidden U (X al))).
+  set (B := fun al => dot n g (hidden U (X al)) + dot n v (hidden H (X al))).
+  set (D := fun al => dot n g (hidden H (X al))).
+  assert (Moved : forall t al,
+    out (fun i => add (U i) (scal t (H i))) (add v (scal t g)) al
+    = (A al + t * B al + t^2 * D al) / sqrt (INR n)).
+  { intros t al. unfold out.
+    rewrite (dot_ext n (add v (scal t g)) _ (add v (scal t g))
+      (add (hidden U (X al)) (scal t (hidden H (X al))))).
+    - autorewrite with bilinear. unfold A, B, D. f_equal. ring.
+    - reflexivity.
+    - intros j _. unfold hidden, comb, add, scal. rewrite <- total_scal, <- total_plus.
+      apply total_ext; intros; ring. }
+  assert (Polynomial : forall t, / (2 * INR m) * total m (fun al =>
+      ((A al + t * B al + t^2 * D al) / sqrt (INR n))^2)
+    = Loss (fun i => add (U i) (scal t (H i))) (add v (scal t g))).
+  { intros t. unfold Loss, E, mean.
+    rewrite (total_ext m (fun al => out _ _ al * _) (fun al =>
+      ((A al + t * B al + t^2 * D al) / sqrt (INR n))^2)) by (intros; rewrite Moved; ring).
+    field; lra. }
+  apply (is_derive_ext (fun t => / (2 * INR m) * total m (fun al =>
+    ((A al + t * B al + t^2 * D al) / sqrt (INR n))^2)) _ _ _ Polynomial).
+  replace (dot n _ g + _) with (/ (2 * INR m) * total m (fun al => 2 * f al * B al / sqrt (INR n))).
+  - apply (is_derive_scal (fun t => total m (fun al =>
+      ((A al + t * B al + t^2 * D al) / sqrt (INR n))^2))).
+    apply (is_derive_total m (fun al t => ((A al + t * B al + t^2 * D al) / sqrt (INR n))^2)).
+    intros al. unfold f, out. fold (A al). auto_derive; [exact I|field; lra].
+  - rewrite (total_ext d _ (fun i => / sqrt (INR n) * (z i * dot n v (H i))))
+      by (intros; autorewrite with bilinear; field; lra).
+    rewrite total_scal, <- (dot_comb_r n d z H v), dot_scal_l.
+    rewrite (dot_ext n (hidden U z) g (comb m (fun al => f al / INR m) (fun al => hidden U (X al))) g)
+      by (intros; first [apply hidden_of_Z|reflexivity]).
+    rewrite (dot_ext n v (comb d z H) v (comb m (fun al => f al / INR m) (fun al => hidden H (X al))))
+      by (intros; first [symmetry; apply comb_comb|reflexivity]).
+    rewrite dot_comb_l, dot_comb_r, <- !total_scal, <- total_plus.
+    apply total_ext; intros al _. unfold B. rewrite (dot_sym n g (hidden U (X al))). field. split; lra.
+Qed.
 
 Variable c : R.
 Hypothesis c_pos : 0 < c.
@@ -631,5 +684,137 @@ Proof.
           <= s (vt t) * dot d (comb m zeta X) (comb m zeta X) / INR m); [|lra].
   unfold Rdiv. apply Rmult_le_compat_r; [left; apply Rinv_0_lt_compat, M|].
   apply Rmult_le_compat_r; [apply dot_nonneg|exact A].
+Qed.
+
+(* --- divergence on whitened data --- *)
+
+(* The dimensionless loss and weights. *)
+Definition energy t := eta^2 * c * E (Ut t) (vt t) / INR n.
+Definition size t := eta * (c * s (vt t) + trCG (Ut t)).
+
+Lemma Z_norm_whitened U v : dot d (Z U v) (Z U v) = c * E U v /\
+  mean m (fun al => dot d (X al) (Z U v) * dot d (X al) (Z U v)) = c^2 * E U v.
+Proof.
+  split.
+  - rewrite Z_norm. unfold E. rewrite <- mean_scal. apply mean_ext. intros al Al.
+    rewrite (sample_Z U v al Al). ring.
+  - unfold E. rewrite <- mean_scal. apply mean_ext. intros al Al. rewrite (sample_Z U v al Al). ring.
+Qed.
+
+(* f' = f (1 + eta^2 c E/n - eta c s) - (eta/n) <UZ, U x> *)
+Lemma next_out U v al : (al < m)%nat -> out (next_U U v) (next_v U v) al =
+  out U v al * (1 + eta^2 * c * E U v / INR n - eta * c * s v)
+  - eta * (dot n (hidden U (Z U v)) (hidden U (X al)) / INR n).
+Proof.
+  intros Al. unfold out at 1.
+  rewrite (dot_ext n _ _ (next_v U v) _ (fun i _ => eq_refl) (fun i _ => next_hidden U v (X al) i)).
+  rewrite (sample_Z U v al Al). unfold next_v. autorewrite with bilinear.
+  rewrite (dot_sym n (hidden U (Z U v)) v), v_hidden_Z. unfold s.
+  replace (dot n v (hidden U (X al))) with (sqrt (INR n) * out U v al)
+    by (unfold out; pose proof (root_pos n wide); field; lra).
+  by_root wide. field; lra.
+Qed.
+
+(* mean f_alpha <UZ, U x_alpha> = |UZ|^2 *)
+Lemma mean_hidden U v :
+  mean m (fun al => out U v al * dot n (hidden U (Z U v)) (hidden U (X al)))
+  = dot n (hidden U (Z U v)) (hidden U (Z U v)).
+Proof.
+  symmetry. rewrite (dot_ext n _ (hidden U (Z U v)) (hidden U (Z U v)) _
+    (fun i _ => eq_refl) (fun i _ => hidden_of_Z U v i)).
+  rewrite dot_comb_r. unfold mean. pose proof m_pos as M.
+  transitivity (/ INR m * total m (fun al => out U v al * dot n (hidden U (Z U v)) (hidden U (X al))));
+    [|unfold Rdiv; ring].
+  rewrite <- total_scal. apply total_ext; intros al _. unfold Rdiv. ring.
+Qed.
+
+Lemma energy_step t : let r := 1 + energy t - eta * c * s (vt t) in
+  0 <= r -> energy t * (r * (r - 2 * (eta * trCG (Ut t)))) <= energy (S t).
+Proof.
+  intros r R0. set (U := Ut t) in *. set (v := vt t) in *.
+  assert (F : forall al, (al < m)%nat -> out (next_U U v) (next_v U v) al =
+    out U v al * r - eta * (dot n (hidden U (Z U v)) (hidden U (X al)) / INR n))
+    by (intros al Al; exact (next_out U v al Al)).
+  set (q := fun al => dot n (hidden U (Z U v)) (hidden U (X al))).
+  set (Q := dot n (hidden U (Z U v)) (hidden U (Z U v))).
+  pose proof n_pos as N. pose proof (E_nonneg U v) as E0.
+  assert (Low : r^2 * E U v - 2 * r * eta * (Q / INR n) <= E (Ut (S t)) (vt (S t))).
+  { rewrite Ut_step, vt_step. fold U v. unfold E at 2.
+    rewrite (mean_ext m _ (fun al => r^2 * (out U v al * out U v al)
+      + (- (2 * r * eta / INR n) * (out U v al * q al) + (eta / INR n)^2 * (q al * q al))))
+      by (intros al Al; rewrite (F al Al); unfold q; field; lra).
+    rewrite !mean_plus, !mean_scal. fold (E U v).
+    unfold q at 1. rewrite mean_hidden. fold Q.
+    assert (0 <= (eta / INR n)^2 * mean m (fun al => q al * q al)).
+    { apply Rmult_le_pos; [apply pow2_ge_0|].
+      apply mean_nonneg; [exact some_data|intros; apply Rle_0_sqr]. }
+    replace (2 * r * eta * (Q / INR n)) with (2 * r * eta / INR n * Q) by (field; lra). lra. }
+  pose proof (hidden_Z_bound U v) as H. fold Q in H.
+  assert (P : 0 <= 2 * r * eta) by (apply Rmult_le_pos; lra).
+  apply Rmult_le_compat_l with (1 := P) in H.
+  assert (K : 0 <= eta^2 * c / INR n).
+  { apply Rdiv_le_0_compat; [apply Rmult_le_pos; [apply pow2_ge_0|lra]|exact N]. }
+  assert (G : eta^2 * c / INR n * (E U v * (r * (r - 2 * (eta * trCG U))))
+              <= eta^2 * c / INR n * E (Ut (S t)) (vt (S t)))
+    by (apply Rmult_le_compat_l; [exact K|lra]).
+  unfold energy. fold U v.
+  replace (eta^2 * c * E U v / INR n * (r * (r - 2 * (eta * trCG U))))
+    with (eta^2 * c / INR n * (E U v * (r * (r - 2 * (eta * trCG U))))) by (field; lra).
+  replace (eta^2 * c * E (Ut (S t)) (vt (S t)) / INR n)
+    with (eta^2 * c / INR n * E (Ut (S t)) (vt (S t))) by (field; lra).
+  exact G.
+Qed.
+
+Lemma size_step t : size (S t) <= size t - energy t * (4 - size t).
+Proof.
+  unfold size. pose proof (s_step t) as A. rewrite Ut_step, next_trCG.
+  destruct (Z_norm_whitened (Ut t) (vt t)) as [Z1 Z2]. rewrite Z1, Z2. unfold energy.
+  assert (K : 0 <= eta * c) by (apply Rmult_le_pos; lra).
+  apply Rmult_le_compat_l with (1 := K) in A. pose proof n_pos as N.
+  replace (eta^2 * c * E (Ut t) (vt t) / INR n * (4 - eta * (c * s (vt t) + trCG (Ut t))))
+    with (eta * c * (eta / INR n * E (Ut t) (vt t) * (2 - eta * trCG (Ut t)))
+      + eta * (eta / INR n * (2 * (c * E (Ut t) (vt t)) - eta * s (vt t) * (c^2 * E (Ut t) (vt t)))))
+    by (field; lra).
+  lra.
+Qed.
+
+(* samples-D, whitened data: once the dimensionless loss is at least 1 and four times the size of
+   the weights, it at least doubles at every step: the loss goes to infinity. *)
+Theorem samples_D : 1 <= energy O -> 4 * size O <= energy O ->
+  (forall t, 2^t <= energy t) /\ is_lim_seq loss p_infty.
+Proof.
+  intros E1 N1. pose proof n_pos as N.
+  assert (I : forall t, 2^t <= energy t /\ 4 * size t <= energy t).
+  { induction t as [|t [A B]]; [simpl; split; lra|].
+    assert (P1 : 1 <= 2^t) by (apply pow_R1_Rle; lra).
+    set (e := energy t) in *. assert (e1 : 1 <= e) by lra.
+    assert (S0 : 0 <= eta * c * s (vt t))
+      by (apply Rmult_le_pos; [apply Rmult_le_pos; lra|apply s_nonneg]).
+    assert (T0 : 0 <= eta * trCG (Ut t)) by (apply Rmult_le_pos; [lra|apply trCG_nonneg]).
+    assert (Sz : size t = eta * c * s (vt t) + eta * trCG (Ut t)) by (unfold size; ring).
+    set (x := eta * c * s (vt t)) in *. set (y := eta * trCG (Ut t)) in *.
+    pose proof (energy_step t) as G. cbv zeta in G. fold e x y in G.
+    specialize (G ltac:(lra)).
+    assert (R1 : 1 + 3/4 * e <= 1 + e - x) by lra.
+    assert (R2 : 1 + e/2 <= 1 + e - x - 2 * y) by lra.
+    assert (R3 : (1 + 3/4 * e) * (1 + e/2) <= (1 + e - x) * (1 + e - x - 2 * y))
+      by (apply Rmult_le_compat; lra).
+    assert (Up : e * (1 + e) <= energy (S t)).
+    { apply Rle_trans with (2 := G). apply Rmult_le_compat_l; [lra|]. nra. }
+    pose proof (size_step t) as Sn. fold e in Sn.
+    assert (e * size t <= e * (e/4)) by (apply Rmult_le_compat_l; lra).
+    assert (e * 1 <= e * e) by (apply Rmult_le_compat_l; lra).
+    simpl pow. split; lra. }
+  split; [intros t; apply I|].
+  set (K := INR n / (2 * (eta^2 * c))).
+  assert (K0 : 0 < K).
+  { apply Rdiv_lt_0_compat; [exact N|]. repeat apply Rmult_lt_0_compat; lra. }
+  apply is_lim_seq_le_p_loc with (fun t => K * 2^t).
+  - exists O. intros t _. replace (loss t) with (K * energy t)
+      by (unfold K, energy, loss, Loss; field; split; lra).
+    apply Rmult_le_compat_l; [lra|apply I].
+  - replace p_infty with (Rbar_mult (Finite K) p_infty).
+    + apply is_lim_seq_scal_l, is_lim_seq_geom_p. lra.
+    + apply is_Rbar_mult_unique. apply is_Rbar_mult_sym, is_Rbar_mult_p_infty_pos. exact K0.
 Qed.
 End Network.

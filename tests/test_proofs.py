@@ -32,7 +32,9 @@ CLASSICAL = ROOTS | {"Classical_Prop.classic"}
 AXIOMS = {
     **dict.fromkeys(("T2", "T3", "T7", "trap", "factor", "trap_y", "escape"), REALS),
     **dict.fromkeys(("T4", "T5", "wd", "convergence", "flat", "samples-A", "samples-B"), ROOTS),
+    **dict.fromkeys(("samples-C", "samples-D"), ROOTS),
     **dict.fromkeys(("T1", "T6", "edge", "edge-2", "divergence", "sharp"), CLASSICAL),
+    "samples-step": CLASSICAL,
 }
 
 
@@ -140,7 +142,11 @@ CUBIC = ct.Model(
 MODELS = {
     "uv with label": (ct.models.uv(label=True), "gd"),
     "heavy ball": (ct.models.uv(), "heavy_ball"),
-    "difference of norms": (ct.Model(output=(u @ u - v @ v) / ct.n, vectors=(u, v)), "gd"),
+    "two frames": (ct.models.get("quadratic_activation_one_sample", label=True), "gd"),
+    "a fixed vector": (
+        ct.Model(output=u @ v / ct.sqrt(ct.n) + u @ w / ct.n, vectors=(u, v), fixed=(w,)),
+        "weight_decay",
+    ),
 }
 
 

@@ -195,7 +195,10 @@ def check_sources(sources: Sequence[Source], workers: int | None = None) -> Iter
         tempfile.TemporaryDirectory(prefix="catapult-proofs-") as folder,
         ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool,
     ):
-        yield from _scheduled(sources, Path(folder), pool)
+        try:
+            yield from _scheduled(sources, Path(folder), pool)
+        finally:
+            pool.shutdown(cancel_futures=True)  # an interrupted check starts nothing more
 
 
 def _scheduled(

@@ -90,7 +90,11 @@ class _Writer:
         self.map = update_map
         self.names = Names()
         self.vectors = [v.atom.name for v in model.vectors]
+        self.all = list(model.names)  # those that are not trained last
         self.frame = list(update_map.frame.names)
+        self.output = sp.sympify(model.output).subs(
+            {s: model.values[s.name] for s in model.parameters if s.name in model.values}
+        )
         self.columns = {v: self.names[v] for v in self.frame}
         self.theorems: list[str] = []
 
@@ -101,6 +105,7 @@ class _Writer:
             "   Generated: the training step on vectors of any length, and its closure. *)",
             HEADER,
             "Section Closure.\nVariable width : nat.\nHypothesis wide : (0 < width)%nat.",
+            self._lengths(),
             self._parameters(),
             self._objective(),
             *(self._gradient(v) for v in self.vectors),
@@ -134,11 +139,21 @@ class _Writer:
 
         def leaf(e: Any) -> str | None:
             if isinstance(e, Inner):
-                a, b = (column[s.name] for s in e.args)
-                return f"(dot width {a} {b})"
+                a, b = (s.name for s in e.args)
+                return f"({self.dot(a)} {column[a]} {column[b]})"
             return self.names[e.name] if e in self.parameters else None
 
         return coq_term(expression, leaf)
+
+    def group(self, name: str) -> int:
+        """Return the frame that a vector or its buffer belongs to."""
+        owner = name if name in self.all else name.lstrip("P").removeprefix("_")
+        return self.model.parts.group(owner)
+
+    def dot(self, name: str) -> str:
+        """Write the inner product of the frame that a vector belongs to."""
+        single = self.model.parts.is_single
+        return "dot width" if single else f"dot length_{self.group(name)}"
 
     def combination(self, weights: Mapping[str, str]) -> str:
         """Write a combination of vectors."""
@@ -153,20 +168,28 @@ class _Writer:
 
     # --- parts of the file ---
 
+    def _lengths(self) -> str:
+        """Write the lengths of several frames: whatever they are, the closure holds."""
+        if self.model.parts.is_single:
+            return ""
+        lengths = (f"length_{k}" for k in range(len(self.model.parts.groups)))
+        return f"(* Each frame has a length of its own. *)\nVariables ({' '.join(lengths)} : nat)."
+
     def _parameters(self) -> str:
         listed = " ".join(self.names[s.name] for s in self.parameters)
         return f"Variables ({listed} : R)." if listed else ""
 
     def _objective(self) -> str:
-        arguments = self._arguments(self.vectors)
+        arguments = self._arguments(self.all)
         spoken = {f: f"(output {arguments})"}
         loss = self._of_output(self.loss.expression.subs(y, self.model.label), spoken)
         slope = self._of_output(self.loss.derivative().subs(y, self.model.label), spoken)
         decay = self.term(self.rule.decay)
-        squares = " + ".join(f"dot width {c} {c}" for c in arguments.split())
+        moving = [(self.dot(v), self.columns[v]) for v in self.vectors]
+        squares = " + ".join(f"{dot} {c} {c}" for dot, c in moving)
         penalty = "" if self.rule.decay == 0 else f" + {decay} / 2 * ({squares})"
         return (
-            f"Definition output ({arguments} : vec) : R := {self.term(self.model.output)}.\n"
+            f"Definition output ({arguments} : vec) : R := {self.term(self.output)}.\n"
             f"Definition objective ({arguments} : vec) : R := {loss}{penalty}.\n"
             f"Definition slope ({arguments} : vec) : R := {slope}."
         )
@@ -182,35 +205,36 @@ class _Writer:
     def _weights(self, vector: str) -> dict[str, str]:
         """Return the gradient of the output along a vector, by the chain rule."""
         weights: dict[str, Any] = {}
-        for pair in sorted(self.model.output.atoms(Inner), key=str):
+        for pair in sorted(self.output.atoms(Inner), key=str):
             names = [s.name for s in pair.args]
             for this, other in (names, names[::-1]):
                 if this == vector:
                     old = weights.get(other, sp.S.Zero)
-                    weights[other] = old + _partial(self.model.output, pair)
+                    weights[other] = old + _partial(self.output, pair)
         return {self.columns[v]: self.term(w) for v, w in weights.items()} or {
             self.columns[vector]: "0"
         }
 
     def _gradient(self, vector: str) -> str:
-        arguments, column = self._arguments(self.vectors), self.columns[vector]
+        arguments, column = self._arguments(self.all), self.columns[vector]
         slope = self.combination({f"(output_{column} {arguments})": f"(slope {arguments})"})
         decay = self.term(self.rule.decay)
         total = slope if self.rule.decay == 0 else f"(add {slope} (scal {decay} {column}))"
         moved = " ".join(f"(add {c} (scal t h))" if c == column else c for c in arguments.split())
         theorem = self._theorem(f"gradient_{column}")
         unfold = f"unfold objective, output, grad_{column}, output_{column}, slope, output"
+        order = self._sorted(self.all, along=vector)
         return f"""(* The gradient along {vector}, and that it is one. *)
 Definition output_{column} ({arguments} : vec) : vec := {self.combination(self._weights(vector))}.
 Definition grad_{column} ({arguments} : vec) : vec := {total}.
 
 Theorem {theorem} ({arguments} h : vec) :
-  is_derive (fun t => objective {moved}) 0 (dot width (grad_{column} {arguments}) h).
+  is_derive (fun t => objective {moved}) 0 ({self.dot(vector)} (grad_{column} {arguments}) h).
 Proof.
   {unfold}.
   eapply is_derive_ext.
-  {{ intros t. autorewrite with bilinear. {self._sorted([*arguments.split(), "h"])}. reflexivity. }}
-  autorewrite with bilinear. {self._sorted([*arguments.split(), "h"])}.
+  {{ intros t. autorewrite with bilinear. {order}. reflexivity. }}
+  autorewrite with bilinear. {order}.
   by_root wide. auto_derive; [repeat split; lra|field; lra].
 Qed."""
 
@@ -218,46 +242,53 @@ Qed."""
         self.theorems.append(name)
         return name
 
-    @staticmethod
-    def _sorted(columns: Sequence[str]) -> str:
-        """Write every inner product with its vectors in one order."""
+    def _sorted(self, names: Sequence[str], along: str = "") -> str:
+        """Write every inner product with its vectors in one order, a direction h last."""
+        columns = [(self.group(v), self.dot(v), self.columns[v]) for v in names]
+        if along:
+            columns.append((self.group(along), self.dot(along), "h"))
         pairs = [
-            f"?(dot_sym width {b} {a})" for i, a in enumerate(columns) for b in columns[i + 1 :]
+            f"?({dot.replace('dot', 'dot_sym', 1)} {b} {a})"
+            for i, (group, dot, a) in enumerate(columns)
+            for other, _, b in columns[i + 1 :]
+            if group == other
         ]
         return f"rewrite {', '.join(pairs)}" if pairs else "idtac"
 
     def _step(self) -> str:
         """Write the optimizer's step: copies of the frame, the gradient at a point of them."""
-        p, copies = len(self.vectors), range(self.rule.copies)
-        place = {
-            (c, v): self.columns[self.frame[c * p + k]]
-            for c in copies
-            for k, v in enumerate(self.vectors)
-        }
+        points = " ".join(
+            f"at_{self.columns[v]}" if v in self.vectors else self.columns[v] for v in self.all
+        )
         lines = [f"Variables ({self._arguments(self.frame)} : vec)."]
-        points = []
         for v in self.vectors:
-            weights = {
-                place[c, v]: self.term(self.rule.point[c])
-                for c in copies
-                if self.rule.point[c] != 0
-            }
-            lines.append(f"Definition at_{place[0, v]} : vec := {self.combination(weights)}.")
-            points.append(f"at_{place[0, v]}")
-        for c in copies:
+            weights = dict(zip(self._copies(v), self.rule.point, strict=True))
+            lines.append(f"Definition at_{self.columns[v]} : vec := {self._mixed(weights)}.")
+        for c in range(self.rule.copies):
             for v in self.vectors:
-                weights = {}
-                for j in copies:
-                    # The weight decay is part of the gradient of the objective.
-                    keep = (
-                        self.rule.transfer[c, j]
-                        - self.rule.slope[c] * self.rule.point[j] * self.rule.decay
-                    )
-                    if sp.expand(keep) != 0:
-                        weights[place[j, v]] = self.term(sp.expand(keep))
-                weights[f"(grad_{place[0, v]} {' '.join(points)})"] = self.term(self.rule.slope[c])
-                lines.append(f"Definition next_{place[c, v]} : vec := {self.combination(weights)}.")
+                gradient = f"(grad_{self.columns[v]} {points})"
+                # The weight decay is part of the gradient of the objective.
+                kept = [
+                    self.rule.transfer[c, j] - self.rule.slope[c] * point * self.rule.decay
+                    for j, point in enumerate(self.rule.point)
+                ]
+                weights = dict(zip(self._copies(v), kept, strict=True))
+                step = self._mixed({**weights, gradient: self.rule.slope[c]})
+                lines.append(f"Definition next_{self._copies(v)[c]} : vec := {step}.")
+        fixed = [self.columns[v] for v in self.all if v not in self.vectors]
+        lines += [f"Definition next_{c} : vec := {c}." for c in fixed]
         return "(* The step on the vectors. *)\n" + "\n".join(lines)
+
+    def _copies(self, vector: str) -> list[str]:
+        """Return a vector and its buffers, as they stand in the frame."""
+        k, p = self.vectors.index(vector), len(self.vectors)
+        later = range(len(self.all) + k, len(self.frame), p)
+        return [self.columns[vector], *(self.columns[self.frame[i]] for i in later)]
+
+    def _mixed(self, weights: Mapping[str, Any]) -> str:
+        """Write a combination of vectors, without those whose weight is 0."""
+        expanded = {v: sp.expand(w) for v, w in weights.items()}
+        return self.combination({v: self.term(w) for v, w in expanded.items() if w != 0})
 
     def _state(self, s: Any) -> str:
         name, arguments = self._symbol(s), self._arguments(self.frame)
@@ -291,14 +322,14 @@ Proof. closes. Qed."""
     def _tactic(self) -> str:
         """Write how every identity is proved: by bilinearity, then as rational functions."""
         columns = [self.columns[v] for v in self.frame]
-        first = columns[: len(self.vectors)]
+        first = [self.columns[v] for v in self.vectors]
         states = [self._symbol(s) for s in self.states]
         steps = [f"next_{c}" for c in columns]
         rest = [x for c in first for x in (f"at_{c}", f"grad_{c}", f"output_{c}")]
         unfold = [*states, *(f"{s}_of" for s in states), *steps, *rest, "slope", "output"]
         return (
             f"Ltac closes :=\n  unfold {', '.join(unfold)};\n  autorewrite with bilinear;\n"
-            f"  {self._sorted(columns)};\n  by_root wide; field; lra."
+            f"  {self._sorted(self.frame)};\n  by_root wide; field; lra."
         )
 
     def _kernel(self) -> str:
@@ -306,11 +337,9 @@ Proof. closes. Qed."""
         value = self.map.observables.get("lam")
         if value is None or not value.free_symbols <= {*self.states, *self.parameters, n}:
             return ""
-        arguments = self._arguments(self.vectors)
-        first = [self.columns[v] for v in self.vectors]
-        squares = " + ".join(
-            f"dot width (output_{c} {arguments}) (output_{c} {arguments})" for c in first
-        )
+        arguments = self._arguments(self.all)
+        moving = [(self.dot(v), f"(output_{self.columns[v]} {arguments})") for v in self.vectors]
+        squares = " + ".join(f"{dot} {slope} {slope}" for dot, slope in moving)
         theorem = self._theorem("lam_is_the_kernel")
         return f"""(* The tangent kernel is the squared gradient of the output. *)
 Theorem {theorem} : {squares} = {self._of_state(value)}.
