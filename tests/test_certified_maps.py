@@ -122,7 +122,7 @@ def test_the_cone_is_entered_for_ever(u, sign, k, part):
     ],
 )
 def test_a_start_is_of_the_kind_that_is_known(maps, kappa, start, kind):
-    phase_map = maps[kappa] if kind != "cycles" else made(kappa, 16)
+    phase_map = maps[kappa] if kind != "cycles" else made(kappa, 18)
     assert phase_map.kind_at(*start) == kind
 
 
@@ -156,9 +156,16 @@ def test_cells_above_the_edge_alone_are_said_to_miss_every_stable_minimum(maps):
 @pytest.mark.parametrize("kappa", [0.0, 0.3, 0.9, 1.1, 2.5])
 def test_orbits_do_what_their_cells_say(maps, kappa):
     x, y = orbits.starts(4000, 7)
-    wrong = orbits.contradictions(maps[kappa], x, y, 3000)
+    wrong = orbits.contradictions(maps[kappa], x, y, 600)
     assert wrong.sum() == 0
     assert (maps[kappa].kind_at(x, y) != "open").sum() > 2000
+
+
+def test_a_figure_names_every_class_with_its_area(maps):
+    from catapult_theory.report.certified_maps import certified_map
+
+    texts = [t.get_text() for t in certified_map(maps[0.3]).axes[0].get_legend().get_texts()]
+    assert [t.split(":")[0] for t in texts] == list(KINDS)
 
 
 def test_a_map_for_another_label_would_be_contradicted(maps):
@@ -239,7 +246,7 @@ def test_what_makes_no_sense_is_refused(arguments, message):
     ("kappa", "levels"), [(0.0, 20), (0.1, 20), (0.3, 20), (0.6, 20), (0.9, 18), (1.1, 18)]
 )
 def test_a_million_orbits_do_what_their_cells_say(kappa, levels):
-    compared, wrong = orbits.count(kappa, 170_000, 3000, levels)
+    compared, wrong = orbits.count(kappa, 170_000, 600, levels)
     print(f"kappa = {kappa}: {compared} orbits on certified cells, {wrong} contradictions")
     assert wrong == 0
     assert compared > 100_000

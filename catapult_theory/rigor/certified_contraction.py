@@ -6,7 +6,14 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from catapult_theory.rigor.certified_cell import advance, combination, product, start
+from catapult_theory.rigor.certified_image import (
+    advance,
+    combination,
+    is_small,
+    jacobian,
+    product,
+    start,
+)
 from catapult_theory.rigor.certified_interval import size, up
 from catapult_theory.rigor.certified_step import Table, entry
 
@@ -42,8 +49,17 @@ def contraction_of(
             state = start(factors, cell)
             if state[0][0] <= 0.0 <= state[0][1]:
                 return np.inf
+            slope = (
+                entry(factors, 0, 1),
+                entry(factors, 0, 2),
+                entry(factors, 1, 1),
+                entry(factors, 1, 2),
+            )
             for t in range(period):
+                slope = product(jacobian(table, state[0], state[1]), slope)
                 state = advance(table, state)
+                if not is_small(state):
+                    return np.inf
                 x = combination(state, entry(box, 0, 0), entry(box, 0, 1), entry(box, 0, 2))
                 outside = x[1] < low or x[0] > high
                 if t + 1 < period and not outside:
@@ -52,7 +68,7 @@ def contraction_of(
             if not (low < x[0] and x[1] < high and y[1] < top):
                 return np.inf
             rows = (entry(box, 0, 1), entry(box, 0, 2), entry(box, 1, 1), entry(box, 1, 2))
-            slope = product(rows, state[4])
+            slope = product(rows, slope)
             # Any weight makes a norm, so that the rounding of ``shape`` itself does not matter.
             first = up(size(slope[0]) + up(size(slope[1]) / shape))
             second = up(up(size(slope[2]) * shape) + size(slope[3]))

@@ -1,8 +1,8 @@
 """Interval arithmetic inside compiled kernels, rounded outwards in ordinary double precision.
 
 No rounding mode is switched and no order of evaluation is assumed. The one fact used is the
-standard model of IEEE arithmetic in round-to-nearest: for an addition, subtraction or
-multiplication of doubles that does not overflow, the computed r and the exact z obey
+standard model of IEEE arithmetic in round-to-nearest: for an addition, subtraction,
+multiplication or division of doubles that does not overflow, the computed r and the exact z obey
 
     |r - z| <= u |z| + 2^-1022,      u = 2^-53,
 
@@ -18,6 +18,7 @@ below a fixed size, before such a value can be used.
 
 from __future__ import annotations
 
+import numpy as np
 from numba import njit
 
 RELATIVE = 2.0**-51
@@ -64,6 +65,15 @@ def sqr(x: Interval) -> Interval:
     if x[0] <= 0.0 <= x[1]:
         return 0.0, up(max(low * low, high * high))
     return max(down(min(low * low, high * high)), 0.0), up(max(low * low, high * high))
+
+
+@njit(error_model="numpy")
+def divide(x: Interval, y: Interval) -> Interval:
+    """Return an interval that holds every quotient by a y that does not hold 0."""
+    if y[0] <= 0.0 <= y[1]:
+        return -np.inf, np.inf
+    a, b, c, d = x[0] / y[0], x[0] / y[1], x[1] / y[0], x[1] / y[1]
+    return down(min(min(a, b), min(c, d))), up(max(max(a, b), max(c, d)))
 
 
 @njit(error_model="numpy")

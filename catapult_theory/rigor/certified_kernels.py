@@ -18,6 +18,7 @@ from catapult_theory.codegen.storage import load_module
 from catapult_theory.rigor import (
     certified_cell,
     certified_contraction,
+    certified_image,
     certified_interval,
     certified_step,
     certified_theorems,
@@ -26,6 +27,7 @@ from catapult_theory.rigor import (
 _COMPILED = (
     certified_cell,
     certified_contraction,
+    certified_image,
     certified_interval,
     certified_step,
     certified_theorems,
