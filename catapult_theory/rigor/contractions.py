@@ -18,8 +18,8 @@ from typing import Any, NamedTuple
 
 from catapult_theory.errors import ClaimError
 
-MOST_TERMS = 3000
-MOST_PRODUCTS = 60_000
+MOST_TERMS = 800
+MOST_PRODUCTS = 20_000
 LONGEST = 40
 
 ROW, COLUMN = "<row>", "<column>"
@@ -151,6 +151,22 @@ class Contraction:
 Scalars = tuple[tuple[Any, Fraction], ...]
 
 
+@dataclass
+class Work:
+    """What may still be multiplied for one claim, in products of two terms.
+
+    Counted instead of timed, so that what is refused does not depend on the machine.
+    """
+
+    left: int = 10**9
+
+    def spend(self, products: int) -> None:
+        """Count products; `ClaimError` when there have been too many."""
+        self.left -= products
+        if self.left < 0:
+            raise _too_large()
+
+
 @dataclass(frozen=True)
 class Algebra:
     """Products of contractions: which factors are symmetric, which neighbours contract.
@@ -161,10 +177,13 @@ class Algebra:
     neighbours : mapping
         From two adjacent factors that share the width to the factor that stands for their
         product, and the scalars that come with it.
+    work : Work
+        A bound on all products together.
     """
 
     symmetric: frozenset[str] = frozenset()
     neighbours: Mapping[tuple[Factor, Factor], tuple[Factor, Scalars]] = field(default_factory=dict)
+    work: Work = field(default_factory=Work, compare=False)
 
     def renamed(self, value: Contraction, table: Mapping[str, str]) -> Contraction:
         """Return an expression with open ends under other labels."""
@@ -190,6 +209,7 @@ class Algebra:
         sides = {k: v for k, v in (*left.sides.items(), *right.sides.items()) if k not in shared}
         total: dict[Monomial, Fraction] = {}
         for a, x in left.terms.items():
+            self.work.spend(len(right.terms) * (1 + len(a.parts) // 4))
             for b, y in right.terms.items():
                 monomial, factor = self._joined(a, b, shared, left.sides)
                 new = total.get(monomial, Fraction(0)) + x * y * factor

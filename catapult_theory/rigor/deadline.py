@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import ctypes
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from catapult_theory.errors import InputError
 
 SECONDS = 20.0
-_AGAIN = 0.05
+_AGAIN = 0.01
 
 
 class OutOfTime(BaseException):
@@ -52,35 +54,47 @@ def time_limit(seconds: float | None) -> Iterator[None]:
         return
     if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not seconds > 0:
         raise InputError(f"timeout must be a positive number of seconds or None, got {seconds!r}")
-    finished = threading.Event()
-    thread = threading.get_ident()
-    watch = threading.Thread(target=_watch, args=(thread, float(seconds), finished), daemon=True)
-    watch.start()
+    watched = _Watched(threading.get_ident())
+    threading.Thread(target=_watch, args=(watched, float(seconds)), daemon=True).start()
     try:
         yield
     finally:
-        _settle(finished, watch, thread)
+        _settle(watched)
 
 
-def _watch(thread: int, seconds: float, finished: threading.Event) -> None:
+@dataclass
+class _Watched:
+    """What the two threads tell each other, in plain attributes: an interruption between two
+    instructions can leave a lock held, but no attribute half set."""
+
+    thread: int
+    finished: bool = False
+    ended: bool = False
+
+
+def _watch(watched: _Watched, seconds: float) -> None:
     """Interrupt a thread when its time is up, and again until it has noticed."""
-    wait = min(seconds, threading.TIMEOUT_MAX)
-    while not finished.wait(wait):
-        _interrupt(thread)
-        wait = _AGAIN
+    end = time.monotonic() + seconds
+    pause = min(_AGAIN, seconds)
+    while not watched.finished:
+        time.sleep(pause)
+        if not watched.finished and time.monotonic() >= end:
+            _interrupt(watched.thread)
+    watched.ended = True
 
 
 def _interrupt(thread: int) -> None:
     ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(OutOfTime))
 
 
-def _settle(finished: threading.Event, watch: threading.Thread, thread: int) -> None:
+def _settle(watched: _Watched) -> None:
     """End the watch; an interruption that comes too late is taken back."""
     while True:
         try:
-            finished.set()
-            watch.join()
-            ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), None)
+            watched.finished = True
+            while not watched.ended:
+                time.sleep(0.0005)
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(watched.thread), None)
             return
         except OutOfTime:
             continue

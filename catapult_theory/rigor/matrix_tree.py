@@ -9,8 +9,9 @@ from __future__ import annotations
 import ast
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from functools import cached_property
 from typing import Any
 
 from catapult_theory.errors import ClaimError
@@ -21,9 +22,11 @@ from catapult_theory.rigor.contractions import (
     COLUMN,
     CUT,
     ROW,
+    Algebra,
     Contraction,
     Monomial,
     Path,
+    Work,
 )
 from catapult_theory.rigor.matrix_vocabulary import MatrixVocabulary, Tensor
 
@@ -33,6 +36,8 @@ _COMPARE: Mapping[type, str] = {
 _SCALAR_FUNCTIONS = ("sqrt", "exp", "log", "tanh", "abs")
 _PRODUCTS = (ast.Mult, ast.Div, ast.FloorDiv, ast.MatMult)
 ONES = "<ones>"
+# Products of two terms that reading a claim may form: about a second.
+READING = 20_000
 
 
 class Misfit(ArithmeticError):
@@ -119,12 +124,20 @@ class MatrixReader:
     vocabulary : MatrixVocabulary
     source : Source or None
         To name positions in the user's text.
+    work : int
+        How many products of two terms may be formed.
     """
 
     vocabulary: MatrixVocabulary
     source: Source | None = None
+    work: int = READING
     _memo: dict[tuple[int, bool], tuple[ast.AST, Value]] = field(default_factory=dict)
     _functions: int = 0
+
+    @cached_property
+    def algebra(self) -> Algebra:
+        """The products of the map, with a bound on their number."""
+        return replace(self.vocabulary.algebra, work=Work(self.work))
 
     def relations(self, tree: ast.expr) -> tuple[MatrixRelation, ...]:
         """Return the relations of a tree: one, or the links of a chain.
@@ -239,14 +252,14 @@ class MatrixReader:
         if len(rest) > 2:
             raise Misfit(f"{inner.id} has {len(found.slots)} indices, not {len(labels)}")
         table = dict(zip(found.slots, [f"<{i}>" for i in range(4)], strict=False))
-        value = self.vocabulary.algebra.renamed(found.value, table)
+        value = self.algebra.renamed(found.value, table)
         final = {f"<{i}>": label for i, label in enumerate(labels)}
         ends = (ROW, COLUMN)
         final |= {f"<{len(labels) + i}>": ends[i] for i in range(len(rest))}
         for label, count in Counter(labels).items():
             if count > 1:
                 return self._diagonal(value, labels, label, final)
-        return Value(self.vocabulary.algebra.renamed(value, final))
+        return Value(self.algebra.renamed(value, final))
 
     def _diagonal(
         self, value: Contraction, labels: list[str], label: str, final: dict[str, str]
@@ -254,8 +267,8 @@ class MatrixReader:
         first, *more = [i for i, own in enumerate(labels) if own == label]
         if len(more) > 1 or value.sides[f"<{first}>"] != value.sides[f"<{more[0]}>"]:
             raise Misfit(f"the index {label} cannot be summed over")
-        traced = self.vocabulary.algebra.traced(value, f"<{first}>", f"<{more[0]}>")
-        return Value(self.vocabulary.algebra.renamed(traced, final))
+        traced = self.algebra.traced(value, f"<{first}>", f"<{more[0]}>")
+        return Value(self.algebra.renamed(traced, final))
 
     def _once(self, after: bool) -> bool:
         if after:
@@ -282,7 +295,7 @@ class MatrixReader:
         what = f"the summands {words_of(node.left)} and {words_of(node.right)}"
         self._check_alike(left, right, what)
         left, right = self._beside(left, right), self._beside(right, left)
-        product = self.vocabulary.algebra.product
+        product = self.algebra.product
         if left.bottom.key == right.bottom.key:
             return Value(left.top + right.top * sign, left.bottom, left.identity)
         top = product(left.top, right.bottom) + product(right.top, left.bottom) * sign
@@ -293,7 +306,7 @@ class MatrixReader:
         if not value.identity or other.identity:
             return value
         own = Contraction.identity(other.top.sides.get(ROW, "1"))
-        return Value(self.vocabulary.algebra.product(value.top, own), value.bottom)
+        return Value(self.algebra.product(value.top, own), value.bottom)
 
     def _product(self, node: ast.BinOp, after: bool, depth: int) -> Value:
         chain: list[tuple[ast.operator, ast.expr]] = []
@@ -323,7 +336,7 @@ class MatrixReader:
                 raise Misfit(f"the index {label} runs over {' and over '.join(sorted(sizes))}")
 
     def _times(self, left: Value, right: Value, dotted: bool, node: ast.expr) -> Value:
-        algebra = self.vocabulary.algebra
+        algebra = self.algebra
         inner = self._inner(left.top, right.top, dotted, node)
         a = algebra.renamed(left.top, {inner[0]: "<j>"}) if inner else left.top
         b = algebra.renamed(right.top, {inner[1]: "<j>"}) if inner else right.top
@@ -360,7 +373,7 @@ class MatrixReader:
             raise ClaimError(f"division by zero{self._where(node)}")
         if not value.top.is_scalar or value.identity:
             raise ClaimError(f"division by a matrix{self._where(node)}: only numbers divide")
-        algebra = self.vocabulary.algebra
+        algebra = self.algebra
         try:
             return Value(algebra.product(algebra.power(value.top, -1), value.bottom))
         except ValueError:
@@ -390,7 +403,7 @@ class MatrixReader:
         return number
 
     def _raised(self, value: Value, exponent: Fraction, where: str) -> Value:
-        algebra = self.vocabulary.algebra
+        algebra = self.algebra
         if value.top.sides or value.identity:
             return self._matrix_power(value, exponent, where)
         if value.top.is_zero and exponent <= 0:
@@ -451,7 +464,7 @@ class MatrixReader:
         """Return the squared Frobenius norm."""
         if value.labels:
             raise Misfit(f"the norm of a quantity with index {', '.join(value.labels)}")
-        algebra = self.vocabulary.algebra
+        algebra = self.algebra
         ends = {ROW: "<p>", COLUMN: "<q>"}
         own = algebra.renamed(value.top, ends)
         return Value(algebra.product(own, own), algebra.power(value.bottom, 2))
@@ -477,7 +490,7 @@ class MatrixReader:
             size = value.top.sides[label]
             path = Path(CUT, ((f"{ONES}{size}", False),), label)
             ones = Contraction({Monomial((), (path,)): Fraction(1)}, {label: size})
-            return Value(self.vocabulary.algebra.product(value.top, ones), value.bottom)
+            return Value(self.algebra.product(value.top, ones), value.bottom)
         inside = {x for n in ast.walk(node.args[1]) if isinstance(n, ast.Subscript)
                   for x in labels_in(n)}  # fmt: skip
         if label not in inside:

@@ -41,6 +41,8 @@ from catapult_theory.symbolic.update_map import show
 _EXACT = "equal normal forms in independent matrices, for all sizes"
 _UNDECIDED = "no small network refutes it, and its chains, squares and Gram forms do not prove it"
 _UNTOLD = "the normal forms differ, but no small network that meets the hypotheses shows it"
+# Products of two terms that the search for a near miss may form: about a second.
+_NEAR_MISSES = 40_000
 _RANK = ("holds", "holds-asymptotically", "holds-under-hypotheses", "not-checked", "fails")
 
 
@@ -160,7 +162,7 @@ class MatrixJudge:
         """Return the small change that mends an equation."""
         if self.claim.text.lower().startswith("conserved"):
             return None
-        reader = MatrixReader(self.vocabulary, self.claim.reader.source)
+        reader = MatrixReader(self.vocabulary, self.claim.reader.source, _NEAR_MISSES)
         screen = MatrixScreen(reader, given)
         return mended(self.claim.tree, self.vocabulary.known, True, screen)
 
