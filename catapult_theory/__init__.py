@@ -47,6 +47,8 @@ if TYPE_CHECKING:
     from catapult_theory.rigor.certificate_check import check_file as check_phase_map
     from catapult_theory.rigor.certified import certify
     from catapult_theory.rigor.certified_map import PhaseMap
+    from catapult_theory.rigor.statement import Statement
+    from catapult_theory.rigor.statements import check_statements, statements
     from catapult_theory.symbolic import losses, models, optimizers
     from catapult_theory.symbolic.analysis import Analysis, analyse
     from catapult_theory.symbolic.closure import derive
@@ -95,6 +97,8 @@ _HOMES = {
     "rigor": ("ClaimsReport", "Proof", "Verdict", "prove", "verify", "verify_file"),
     "rigor.certified": ("certify",),
     "rigor.certified_map": ("PhaseMap",),
+    "rigor.statement": ("Statement",),
+    "rigor.statements": ("check_statements", "statements"),
     "symbolic.analysis": ("Analysis", "analyse"),
     "symbolic.closure": ("derive",),
     "symbolic.losses": ("Loss",),

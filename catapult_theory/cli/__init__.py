@@ -7,8 +7,16 @@ Exit codes: 0 done (a claim holds); 1 a claim fails; 2 bad input, one line on st
 from __future__ import annotations
 
 # In the order in which the help lists them.
-from catapult_theory.cli import dynamics, analysis, claims, certificates  # isort: skip
-from catapult_theory.cli import proofs, thresholds, reports  # isort: skip
+from catapult_theory.cli import (  # isort: skip
+    dynamics,
+    analysis,
+    claims,
+    statements,
+    proofs,
+    certificates,
+    thresholds,
+    reports,
+)
 from catapult_theory.cli.app import OneLineErrors, app, model_of, numbers
 
 __all__ = [
@@ -23,6 +31,7 @@ __all__ = [
     "numbers",
     "proofs",
     "reports",
+    "statements",
     "thresholds",
 ]
 

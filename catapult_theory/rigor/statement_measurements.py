@@ -75,7 +75,12 @@ def final_curvatures(phases: int = 4000, steps: int = 4000) -> Found:
 
 
 # beta, a_0 up to which every phase stays bounded, and up to which some do.
-MOMENTUM_BANDS = ((0.1, 3.970, 4.189), (0.3, 4.066, 4.559), (0.5, 4.202, 4.920), (0.7, 4.208, 5.271))
+MOMENTUM_BANDS = (
+    (0.1, 3.970, 4.189),
+    (0.3, 4.066, 4.559),
+    (0.5, 4.202, 4.920),
+    (0.7, 4.208, 5.271),
+)
 
 
 def momentum_bands(phases: int = 64, steps: int = 3000) -> Found:
