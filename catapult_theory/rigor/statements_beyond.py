@@ -14,6 +14,8 @@ from catapult_theory.symbolic import models
 from catapult_theory.symbolic.symbols import beta, eta, n, omega
 
 C, eta_max = sp.symbols("C eta_max", positive=True)
+mean_square = sp.Function("mean_f^2")
+trace = sp.Function("tr_CG")(0)
 
 
 def beyond() -> tuple[Statement, ...]:
@@ -49,12 +51,15 @@ def beyond() -> tuple[Statement, ...]:
         ),
         Statement(
             "samples-refuted",
-            "for two samples eta lambda_max(Theta_0) < 4 does not keep the loss bounded",
+            "for two samples eta lambda_max(Theta_0) < 4 does not imply convergence",
             (eta * lam(0) <= sp.Float("3.4", 2),),
-            (loss(14) > sp.Pow(10, 100, evaluate=False),),
+            (equal(Limit(loss(t), t, oo), oo),),
             THEORY + "5",
             "certified",
-            ByRunning("one orbit in ball arithmetic", statement_balls.samples_counterexample),
+            ByRunning(
+                "one orbit in ball arithmetic, into the theorem samples-D",
+                statement_balls.samples_counterexample,
+            ),
         ),
         Statement(
             "samples-A",
@@ -68,20 +73,41 @@ def beyond() -> tuple[Statement, ...]:
         Statement(
             "samples-B",
             "m samples: eta max(s C, tr(G X^T X / m)) < 2 makes the loss vanish, s never grows",
-            (eta * sp.Max(sp.Function("s")(0) * C, sp.Function("tr_CG")(0)) < 2,),
+            (eta * sp.Max(sp.Function("s")(0) * C, trace) < 2,),
             (equal(Limit(loss(t), t, oo), 0),),
             THEORY + "5",
             "proved",
             ByCoq(("samples-B",)),
         ),
         Statement(
+            "samples-C",
+            "whitened data, m samples: eta lambda_0 < 2 makes the loss vanish, from any start",
+            (eta * lam(0) < 2,),
+            (equal(Limit(loss(t), t, oo), 0),),
+            "derived here",
+            "proved",
+            ByCoq(("samples-C",)),
+        ),
+        Statement(
+            "samples-D",
+            "whitened data: from outputs that are large enough the loss doubles at every step",
+            (
+                eta**2 * C * mean_square(0) / n >= 1,
+                eta * C * mean_square(0) / n >= 4 * (sp.Function("s")(0) * C + trace),
+            ),
+            (loss(t + 1) >= 2 * loss(t),),
+            "derived here",
+            "proved",
+            ByCoq(("samples-D",)),
+        ),
+        Statement(
             "samples-edge",
-            "m samples: a sharp criterion for convergence",
+            "whitened data: the sharp bound on eta lambda_0 for convergence lies in [2, 3.0631]",
             (),
-            (),
-            THEORY + "5",
+            (eta_max * lam(0) >= 2, eta_max * lam(0) <= sp.Float("3.0631", 5)),
+            "derived here",
             "conjectured",
-            Elsewhere("open: no criterion is known"),
+            Elsewhere("open between samples-C and starts that diverge; no bound for other data"),
         ),
         Statement(
             "digits",
