@@ -95,6 +95,26 @@ def test_components_are_all_solutions_of_a_system_without_factors():
     assert components([x - 1, x - 2], [x]) == ()
 
 
+# Maps built by hand
+
+
+def test_thresholds_follow_from_the_map_alone():
+    """The step of sharpness-aware descent and of Nesterov near f = 0, as two linear maps."""
+    from dataclasses import replace
+
+    plain = uv()
+    f = plain.variables[0]
+    ascended = {f: f * (1 - eta * lam * (1 + 3 * lam)), lam: lam}
+    by_hand = replace(plain, updates=ascended, domain=(), optimizer="ascent by hand")
+    assert (
+        sp.simplify(fixed_points(by_hand)[0].stability.threshold - 2 / (lam * (1 + 3 * lam))) == 0
+    )
+    h, z = sp.Symbol("h", positive=True), sp.Symbol("z")
+    nesterov = z**2 - (1 + beta) * (1 - eta * h) * z + beta * (1 - eta * h)
+    found = stability_of(jury_conditions(nesterov, z)).threshold
+    assert sp.simplify(found - 2 * (1 + beta) / (h * (1 + 2 * beta))) == 0
+
+
 # Thresholds
 
 THRESHOLDS = [

@@ -18,6 +18,8 @@ from catapult_theory.symbolic.fixed_points import (
     FixedFamily,
     fixed_points,
     is_polynomial,
+    is_searched_whole,
+    open_equations,
     positive_groups,
 )
 from catapult_theory.symbolic.invariants import (
@@ -201,6 +203,10 @@ def _notes(update_map: UpdateMap, small: DimensionlessMap) -> tuple[str, ...]:
     notes = []
     if not is_polynomial(small):
         notes.append("fixed points off the minima: the map is not polynomial in its state")
+    elif not is_searched_whole(small):
+        notes.append("fixed points with velocities in motion: the step is too long to solve")
+    if open_equations(update_map):
+        notes.append("fixed points that are roots of polynomials without closed form")
     if not is_searched(update_map):
         notes.append("invariant lines: the map has more than three state variables")
     elif len(small.variables) != 2:

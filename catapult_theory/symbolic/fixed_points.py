@@ -20,10 +20,12 @@ from catapult_theory.symbolic.components import Component, components
 from catapult_theory.symbolic.scaling import DimensionlessMap, signed_dimensionless
 from catapult_theory.symbolic.signs import sign_core, sign_of
 from catapult_theory.symbolic.stability import Stability, jury_conditions, stability_of
-from catapult_theory.symbolic.symbols import f
+from catapult_theory.symbolic.symbols import Inner, f
 from catapult_theory.symbolic.update_map import UpdateMap
 
 MULTIPLIER = sp.Symbol("x")
+# Larger systems (Nesterov, whose step is of the seventh degree) would take minutes.
+MOST_TERMS = 120
 _ORDER = ("zero loss", "stationary", "flipping", "fixed")
 _WORDS = {
     "zero loss": "zero-loss minima",
@@ -98,8 +100,9 @@ class FixedFamily:
 def fixed_points(update_map: UpdateMap) -> tuple[FixedFamily, ...]:
     """Return the families of fixed points that the domain admits, minima first.
 
-    Every family of a map that is polynomial in its state is found. Of other maps (exponentials,
-    square roots) only the states at which the loss is stationary are.
+    Every family of a map that is polynomial in its state is found; where it is long (Nesterov),
+    those with velocities at rest. Of other maps (exponentials, square roots) only the states at
+    which the loss is stationary are.
 
     Parameters
     ----------
@@ -129,9 +132,27 @@ def fixed_points(update_map: UpdateMap) -> tuple[FixedFamily, ...]:
     (4/eta, (9, 5))
     """
     small = signed_dimensionless(update_map)
-    found = [_family(update_map, small, one) for one in _components(update_map, small)]
+    solved = [one for one in _components(update_map, small) if not one.equations]
+    found = [_family(update_map, small, one) for one in solved]
     kept = [family for family in found if family is not None]
     return tuple(sorted(kept, key=lambda family: _ORDER.index(family.kind)))
+
+
+def open_equations(update_map: UpdateMap) -> tuple[sp.Expr, ...]:
+    """Return the equations of fixed points for which there is no closed form.
+
+    Parameters
+    ----------
+    update_map : UpdateMap
+        A scalar one.
+
+    Returns
+    -------
+    tuple of sympy.Expr
+        In the groups of the map.
+    """
+    small = signed_dimensionless(update_map)
+    return tuple(e for one in _components(update_map, small) for e in one.equations)
 
 
 def positive_groups(small: DimensionlessMap) -> tuple[sp.Symbol, ...]:
@@ -162,11 +183,41 @@ def is_polynomial(small: DimensionlessMap) -> bool:
     return all(e.is_polynomial(*small.variables) for e in small.updates.values())
 
 
+@lru_cache(maxsize=64)
 def _components(update_map: UpdateMap, small: DimensionlessMap) -> tuple[Component, ...]:
-    if is_polynomial(small):
-        gaps = [sp.expand(image - s) for s, image in small.updates.items()]
+    if not is_polynomial(small):
+        return _stationary(update_map, small)
+    gaps = [sp.expand(image - s) for s, image in small.updates.items()]
+    if is_searched_whole(small):
         return components(gaps, small.variables)
-    return _stationary(update_map, small)
+    at_rest = dict.fromkeys(_buffers(update_map, small), sp.S.Zero)
+    moving = [s for s in small.variables if s not in at_rest]
+    found = components([e.subs(at_rest) for e in gaps], moving)
+    return tuple(Component({**c.values, **at_rest}, c.free, c.equations) for c in found)
+
+
+def is_searched_whole(small: DimensionlessMap) -> bool:
+    """Return whether the equations are few enough to be solved with the buffers in motion.
+
+    Parameters
+    ----------
+    small : DimensionlessMap
+
+    Returns
+    -------
+    bool
+    """
+    return sum(len(sp.Add.make_args(sp.expand(e))) for e in small.updates.values()) <= MOST_TERMS
+
+
+def _buffers(update_map: UpdateMap, small: DimensionlessMap) -> list[sp.Symbol]:
+    """Return the groups of inner products with velocities, which vanish at rest."""
+    own = set(update_map.frame.names[: update_map.frame.trained])
+    return [
+        small_s
+        for s, small_s in zip(update_map.variables, small.variables, strict=True)
+        if all({a.name for a in pair.args} - own for pair in update_map.gram[s].atoms(Inner))
+    ]
 
 
 def _stationary(update_map: UpdateMap, small: DimensionlessMap) -> tuple[Component, ...]:

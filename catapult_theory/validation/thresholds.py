@@ -334,8 +334,9 @@ def _growth(result: Any, steps: int) -> Array:
     early, late = np.max(size[tenth : 2 * tenth], axis=0), np.max(size[-tenth:], axis=0)
     grew = (late > np.e * early) | (np.max(size, axis=0) > GROWN * size[0])
     grew |= result.status == TrainingStatus.DIVERGED
-    shrank = (late < early / np.e) | (late < size[0] / GROWN)
-    return np.where(grew, 1, np.where(shrank, -1, 0))
+    # What has shrunk to rounding fluctuates there, and has shrunk all the same.
+    gone = (np.max(size, axis=0) <= GROWN * size[0]) & (late < size[0] / GROWN)
+    return np.where(gone, -1, np.where(grew, 1, np.where(late < early / np.e, -1, 0)))
 
 
 def _closed_form(
