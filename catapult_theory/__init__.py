@@ -38,8 +38,10 @@ if TYPE_CHECKING:
     from catapult_theory.phases.predict import PredictedPhase, predict_phase
     from catapult_theory.rigor import (
         ClaimsReport,
+        Falsification,
         Proof,
         Verdict,
+        falsify,
         prove,
         verify,
         verify_file,
@@ -94,7 +96,10 @@ _HOMES = {
     "phases.measure": ("measure_edge",),
     "phases.phase_plane": ("phase_plane",),
     "phases.predict": ("PredictedPhase", "predict_phase"),
-    "rigor": ("ClaimsReport", "Proof", "Verdict", "prove", "verify", "verify_file"),
+    "rigor": (
+        *("ClaimsReport", "Falsification", "Proof", "Verdict"),
+        *("falsify", "prove", "verify", "verify_file"),
+    ),
     "rigor.certified": ("certify",),
     "rigor.certified_map": ("PhaseMap",),
     "rigor.statement": ("Statement",),

@@ -30,6 +30,10 @@ class ClaimError(CatapultError, ValueError):
     """The text of a claim that cannot be read, or that is too large to judge."""
 
 
+class UnmetHypotheses(ClaimError):
+    """Hypotheses that contradict each other, or the domain, so that nothing is said by them."""
+
+
 class MissingBackend(CatapultError, ImportError):
     """An optional part that is not installed; the message holds the line that installs it."""
 

@@ -171,7 +171,7 @@ def search(goal: Goal, facts: Facts, effort: int = 2) -> Counterexample | None:
         point = _search(goal, states, effort)
         if point is not None:
             small = states.completed(_shrunk(goal, states, point))
-            return _present(goal, small or point, facts.vocabulary)
+            return presented(goal, small or point, facts.vocabulary)
     return None
 
 
@@ -298,7 +298,8 @@ def _simpler(number: Fraction, symbol: sp.Symbol) -> list[Fraction]:
     return [Fraction(1), Fraction(2), *rounded]
 
 
-def _present(goal: Goal, point: Point, vocabulary: Vocabulary) -> Counterexample:
+def presented(goal: Goal, point: Point, vocabulary: Vocabulary) -> Counterexample:
+    """Return a violation as a reader checks it: the point, both sides, the state afterwards."""
     order = [*vocabulary.update_map.variables, *vocabulary.update_map.constants]
     full = dict(point)
     later = [s for s in vocabulary.update_map.variables if f"{s.name}'" in " ".join(goal.names)]

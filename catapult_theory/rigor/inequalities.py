@@ -165,13 +165,13 @@ def _in_case(
     goal, *others = (e.xreplace(dict(case.table)) for e in lifted)
     signs = [(s, s in generators.positive) for s in generators.nonnegative if s not in case.table]
     ring = ring_of([goal, *others, *case.assumed, *(s for s, _ in signs)], generators)
-    target = _sign_polynomial(goal, ring, generators)
+    target = sign_polynomial(goal, ring, generators)
     if not is_small(target):
         return None
-    polynomials = [_sign_polynomial(e, ring, generators) for e in others]
+    polynomials = [sign_polynomial(e, ring, generators) for e in others]
     later = polynomials[len(constraints) :]
     known = [(p, c.kind, c.source) for p, c in zip(polynomials, constraints, strict=False)]
-    known += [(_sign_polynomial(e, ring, generators), ">=", "case") for e in case.assumed]
+    known += [(sign_polynomial(e, ring, generators), ">=", "case") for e in case.assumed]
     known += [(ring(s), ">" if positive else ">=", "sign") for s, positive in signs]
     roots = [s for s in generators.squares if s in ring.symbols and s not in case.table]
     relations = [ring(s) ** 2 - convert(generators.squares[s], ring).top for s in roots]
@@ -203,7 +203,7 @@ def _search(
     return Prover(ring, squares, facts, budget).prove(target, strict, wider)
 
 
-def _sign_polynomial(expression: sp.Expr, ring: PolyRing, generators: Generators) -> PolyElement:
+def sign_polynomial(expression: sp.Expr, ring: PolyRing, generators: Generators) -> PolyElement:
     """Return a polynomial with the sign of a quotient wherever the quotient is defined."""
     own = generators.reduced(convert(expression, ring)).cancelled()
     product = own.top

@@ -13,7 +13,7 @@ from typing import Any
 
 import sympy as sp
 
-from catapult_theory.errors import ClaimError
+from catapult_theory.errors import ClaimError, UnmetHypotheses
 from catapult_theory.rigor.claim_size import size_of
 from catapult_theory.rigor.claim_tree import Relation
 from catapult_theory.rigor.claims import Verdict, power_text
@@ -45,8 +45,8 @@ from catapult_theory.symbolic.update_map import UpdateMap
 
 _UNDECIDED = (
     "no counterexample was found, and the exact methods tried (factoring, Bernstein "
-    "coefficients, real roots, discriminants) do not decide it; an SMT solver (z3) is not "
-    "used here"
+    "coefficients, real roots, discriminants) do not decide it; ct.falsify searches longer and "
+    "asks an SMT solver"
 )
 _UNTOLD = (
     "the difference could neither be brought to zero nor be told from zero at the states tried"
@@ -166,6 +166,18 @@ def _unfinished(judge: _Judge | MatrixJudge, timeout: float | None) -> Verdict:
     )
 
 
+def judged_as_read(
+    vocabulary: Vocabulary, claim: Claim, hypotheses: tuple[Claim, ...], timeout: float | None
+) -> Verdict:
+    """Return the verdict on a claim about a scalar map that has been read already."""
+    judge = _Judge(vocabulary, claim, hypotheses, read_scaling(None, vocabulary))
+    try:
+        with time_limit(timeout):
+            return judge.verdict()
+    except OutOfTime:
+        return _unfinished(judge, timeout)
+
+
 def vocabulary_of(model: Any, loss: Any, optimizer: Any) -> Vocabulary | MatrixVocabulary:
     """Return the names of a model's map, or of a map."""
     if isinstance(model, UpdateMap):
@@ -253,7 +265,7 @@ class _Judge:
         refuted = [h for h in self.hypotheses if self._is_refuted(h, goal)]
         if refuted or not facts.branches:
             names = ", ".join(h.text for h in refuted or self.hypotheses)
-            raise ClaimError(
+            raise UnmetHypotheses(
                 f"the hypotheses cannot be met: {names} contradicts the others, the domain or "
                 "the label of the model"
             )
