@@ -12,8 +12,10 @@ import time
 from fractions import Fraction
 
 import pytest
+from typer.testing import CliRunner
 
 import catapult_theory as ct
+from catapult_theory import cli
 from catapult_theory.errors import ClaimError, InputError, MissingBackend
 from catapult_theory.rigor import optional_parts, smt
 from catapult_theory.rigor.counterexample import Goal
@@ -82,7 +84,7 @@ ONE_STEP = [
 
 @pytest.mark.parametrize(("name", "claim", "where", "status"), ONE_STEP)
 def test_a_claim_about_one_step(name, claim, where, status):
-    found = ct.falsify(claim, derived(name), where=where)
+    found = ct.falsify(claim, derived(name), where=where, seconds=120)
     assert found.status == status, str(found)
     assert bool(found) == (status == "proved")
     assert (found.counterexample is not None) == (status == "counterexample")
@@ -118,7 +120,7 @@ REFUTES = {
     [row[1:3] for row in ONE_STEP if "uv" in row and "counterexample" in row and row[1] in REFUTES],
 )
 def test_a_counterexample_refutes_by_hand(claim, where):
-    numbers = ct.falsify(claim, derived("uv"), where=where).counterexample
+    numbers = ct.falsify(claim, derived("uv"), where=where, seconds=120).counterexample
     a, b = groups(numbers)
     assert 4 * b <= a**2
     assert REFUTES[claim](a, b, *step(a, b))
@@ -141,7 +143,7 @@ ORBITS = [
 @pytest.mark.parametrize(("name", "claim", "where", "steps", "status"), ORBITS)
 def test_a_claim_about_an_orbit(name, claim, where, steps, status):
     pytest.importorskip("flint")
-    found = ct.falsify(claim, derived(name), where=where, steps=steps, seconds=60)
+    found = ct.falsify(claim, derived(name), where=where, steps=steps, seconds=120)
     assert found.status == status, str(found)
     assert found.steps == steps
 
@@ -186,7 +188,7 @@ IMPOSSIBLE = [
 @pytest.mark.parametrize(("name", "where"), IMPOSSIBLE)
 @pytest.mark.parametrize("steps", [None, 5])
 def test_hypotheses_that_cannot_be_met_prove_nothing(name, where, steps):
-    found = ct.falsify("lam_next <= lam", derived(name), where=where, steps=steps)
+    found = ct.falsify("lam_next <= lam", derived(name), where=where, steps=steps, seconds=120)
     assert found.status == "hypotheses cannot be met"
     assert not found
 
@@ -332,3 +334,19 @@ def test_the_same_seed_gives_the_same_result():
 def test_the_default_model_is_the_uv_model_and_methods_are_named():
     assert ct.falsify("lam_next <= lam", where="eta*lam < 4")
     assert METHODS == ("algebra", "hypothesis", "descent", "z3")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (["lam_next <= lam", "--where", "eta*lam < 4"], 0, "PROVED"),
+        (["lam_next <= lam", "--where", "eta*lam < 5"], 1, "so that lam' <= lam is false"),
+        (["lam_next <= lam", "--where", "a < 4, a > 5"], 3, "CANNOT BE MET"),
+        (["lam_next <="], 2, ""),
+        (["b' > 0", "--where", "b > 0, a < 4", "--steps", "5", "--model", "uv"], 1, "FALSE"),
+    ],
+)
+def test_the_command_line_says_it_with_its_exit_code(arguments, code, says):
+    outcome = CliRunner().invoke(cli.app, ["falsify", *arguments])
+    assert outcome.exit_code == code, outcome.output
+    assert says in outcome.output

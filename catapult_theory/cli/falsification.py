@@ -22,7 +22,7 @@ def falsify(
     steps: Annotated[int | None, typer.Option(help="at each of the first so many steps")] = None,
     tries: Annotated[int, typer.Option(help="starts drawn at random")] = 300,
     seed: Annotated[int, typer.Option(help="of the draws")] = 0,
-    seconds: Annotated[float, typer.Option(help="after which no search begins")] = 10.0,
+    seconds: Annotated[float, typer.Option(help="after which no search begins")] = 20.0,
 ) -> None:
     """Search for a state at which a claim is false: exit 0 proved, 1 false, 3 undecided."""
     from catapult_theory.rigor.falsify import falsify as search
