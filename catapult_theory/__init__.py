@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from catapult_theory.symbolic.losses import Loss
     from catapult_theory.symbolic.model import Model
     from catapult_theory.symbolic.optimizers import Optimizer
+    from catapult_theory.symbolic.sign_units import first_flip, unit_start, watch_signs
     from catapult_theory.symbolic.symbols import (
         data,
         diagonal,
@@ -109,6 +110,7 @@ _HOMES = {
     "symbolic.losses": ("Loss",),
     "symbolic.model": ("Model",),
     "symbolic.optimizers": ("Optimizer",),
+    "symbolic.sign_units": ("first_flip", "unit_start", "watch_signs"),
     "symbolic.symbols": (
         *("data", "diagonal", "matrix", "n", "pointwise", "relu", "sqrt", "symbol", "vectors"),
     ),

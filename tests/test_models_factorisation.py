@@ -105,3 +105,37 @@ def test_the_hand_written_sensing_network_measures_by_inner_products():
 def test_sizes_are_positive_integers(make):
     with pytest.raises(InputError, match="positive integer"):
         make()
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "symbols"),
+    [
+        ("matrix_sensing:rows=2,cols=3", "matrix_sensing", 3),
+        ("random_quadratic:size=3,seed=1,label=0.5", "quadratic", 3),
+        ("quadratic_activation:positive=3/4", "quadratic_activation", 2),
+        ("deep_linear:depth=4", "deep_linear", 4),
+        ("quadratic_activation_one_sample:label", "quadratic_activation_one_sample", 2),
+    ],
+)
+def test_the_command_line_takes_models_with_their_arguments(text, name, symbols):
+    from catapult_theory.cli.app import model_of
+
+    model = model_of(text)
+    assert model.name == name
+    assert len(model.names) == symbols
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("matrix_sensing:row=2", "did you mean 'rows'"),
+        ("matrix_sensing:rows=two", "rows= is a number"),
+        ("linear:0.5", "targets with the data"),
+        ("matrix_sensng", "did you mean 'matrix_sensing'"),
+    ],
+)
+def test_the_command_line_says_what_is_wrong_with_a_model(text, says):
+    from catapult_theory.cli.app import model_of
+
+    with pytest.raises(InputError, match=says):
+        model_of(text)

@@ -164,6 +164,32 @@ def quadratic(
     return GenericNetwork(function, {"theta": ("n",)}, label)
 
 
+def relu_one_sample(slope: float = 0.0, label: Any = 0.0) -> GenericNetwork:
+    """Return f = (1/sqrt(n)) sum_i v_i phi(u_i) with phi(u) = max(u, 0) + slope * min(u, 0).
+
+    Parameters
+    ----------
+    slope : float
+    label : float or array
+
+    Returns
+    -------
+    GenericNetwork
+
+    Examples
+    --------
+    >>> relu_one_sample().shapes
+    {'u': ('n',), 'v': ('n',)}
+    """
+
+    def function(parameters: Mapping[str, Any], X: Any) -> Any:
+        u = parameters["u"]
+        hidden = anp.where(u > 0, u, slope * u)
+        return anp.dot(parameters["v"], hidden) / len(u) ** 0.5
+
+    return GenericNetwork(function, {"u": ("n",), "v": ("n",)}, label)
+
+
 def _signed(plus: str, minus: str, positive: Fraction) -> dict[str, float]:
     return {plus: 1.0} if positive == 1 else {plus: 1.0, minus: -1.0}
 

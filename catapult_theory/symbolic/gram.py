@@ -276,6 +276,11 @@ def state_from_gram(
     state = {}
     for s in (*update_map.variables, *carried):
         expression = update_map.gram[s]
+        if expression == s:
+            raise InputError(
+                f"{s.name} is not a function of the Gram matrix: give the start as values "
+                "(ct.unit_start makes them from raw weights)"
+            )
         pairs = sorted(expression.atoms(Inner), key=str)
         arguments = [sp.Dummy() for _ in pairs]
         function = sp.lambdify(

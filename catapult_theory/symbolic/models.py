@@ -10,6 +10,7 @@ from typing import Any
 import sympy as sp
 
 from catapult_theory.errors import InputError, unknown_name
+from catapult_theory.symbolic.deep_linear import aligned_mode, deep_linear
 from catapult_theory.symbolic.factorisation_models import (
     linear_autoencoder,
     matrix_factorisation,
@@ -18,12 +19,15 @@ from catapult_theory.symbolic.factorisation_models import (
 )
 from catapult_theory.symbolic.model import Model
 from catapult_theory.symbolic.quadratic_models import quadratic, random_quadratic
+from catapult_theory.symbolic.sign_units import relu_one_sample
 from catapult_theory.symbolic.symbols import data, diagonal, matrix, n, vectors
 
 __all__ = [
     "FROM_DATA",
     "NAMED",
+    "aligned_mode",
     "arguments",
+    "deep_linear",
     "get",
     "linear",
     "linear_autoencoder",
@@ -33,6 +37,7 @@ __all__ = [
     "quadratic_activation",
     "quadratic_activation_one_sample",
     "random_quadratic",
+    "relu_one_sample",
     "tied_autoencoder",
     "uv",
 ]
@@ -197,6 +202,7 @@ NAMED: dict[str, Callable[..., Model]] = {
         *(uv, linear, quadratic_activation, quadratic_activation_one_sample),
         *(quadratic, random_quadratic),
         *(matrix_factorisation, matrix_sensing, linear_autoencoder, tied_autoencoder),
+        *(relu_one_sample, deep_linear),
     )
 }
 
