@@ -36,7 +36,8 @@ app = typer.Typer(
 
 MODEL_HELP = (
     "a model of the zoo: uv, linear, quadratic_activation, ...; after a colon label (a symbol) or "
-    "a number for the label, such as uv:0.5, or k for any number of outputs: linear:k"
+    "a number for the label, such as uv:0.5, k for any number of outputs (linear:k), or "
+    "arguments by name: matrix_sensing:rows=2,cols=3"
 )
 ModelName = Annotated[str, typer.Argument(metavar="MODEL", help=MODEL_HELP)]
 ModelOption = Annotated[str, typer.Option("--model", help=MODEL_HELP)]

@@ -278,7 +278,8 @@ def from_text(text: str, inputs: int | None = None, outputs: int = 1) -> Model:
     ----------
     text : str
         A zoo name; after a colon ``label`` (a symbol) or a number for the label, or ``k`` for any
-        number of outputs: "uv:label", "uv:0.5", "linear:k".
+        number of outputs: "uv:label", "uv:0.5", "linear:k"; or arguments by name:
+        "matrix_sensing:rows=2,cols=3".
     inputs, outputs : int
         Sizes of the matrix models that have them.
 
@@ -296,18 +297,34 @@ def from_text(text: str, inputs: int | None = None, outputs: int = 1) -> Model:
     >>> from_text("uv:0.5").label, from_text("linear:k").output.shape
     (1/2, (m, k))
     """
-    base, _, label = text.partition(":")
+    base, _, rest = text.partition(":")
     accepted = arguments(base)
-    sizes: dict[str, Any] = {"inputs": inputs, "outputs": outputs}
-    if label == "k" and "outputs" in accepted:
-        label, sizes["outputs"] = "", None
-    if label and "label" not in accepted:
-        raise InputError(f"{text!r}: {base} takes its targets with the data")
-    if not label:
-        return get(base, **{k: v for k, v in sizes.items() if k in accepted})
-    if label == "label":
-        return get(base, label=True)
+    sizes = {"inputs": inputs, "outputs": outputs}
+    given: dict[str, Any] = {k: v for k, v in sizes.items() if k in accepted and v is not None}
+    for part in filter(None, rest.split(",")):
+        key, equals, value = part.partition("=")
+        if part == "k" and "outputs" in accepted:
+            given["outputs"] = None
+            continue
+        key, value = (key, value) if equals else ("label", part)
+        if key == "label" and key not in accepted:
+            raise InputError(f"{text!r}: {base} takes its targets with the data")
+        if key not in accepted:
+            raise unknown_name(f"argument of {base}", key, accepted)
+        given[key] = _argument(text, key, value)
+    return get(base, **given)
+
+
+def _argument(text: str, key: str, value: str) -> Any:
+    """Return what stands after the colon: a symbol for the label, or a number."""
+    if value == "label" and key == "label":
+        return True
     try:
-        return get(base, label=float(label))
-    except ValueError as cause:
-        raise InputError(f"{text!r}: after the colon stands 'label' or a number") from cause
+        number = Fraction(value)
+    except (ValueError, ZeroDivisionError) as cause:
+        plain = "after the colon stands 'label' or a number"
+        what = plain if key == "label" else f"{key}= is a number"
+        raise InputError(f"{text!r}: {what}") from cause
+    if key == "label":
+        return float(number)
+    return int(number) if number.denominator == 1 else number
