@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from catapult_theory.rigor.certified_map import PhaseMap
     from catapult_theory.rigor.statement import Statement
     from catapult_theory.rigor.statements import check_statements, statements
-    from catapult_theory.symbolic import losses, models, optimizers
+    from catapult_theory.symbolic import losses, models, optimizers, schedules
     from catapult_theory.symbolic.analysis import Analysis, analyse
     from catapult_theory.symbolic.closure import derive
     from catapult_theory.symbolic.losses import Loss
@@ -71,6 +71,7 @@ if TYPE_CHECKING:
     )
     from catapult_theory.symbolic.update_map import UpdateMap
     from catapult_theory.validation import (
+        closures,
         digits_boundary,
         error_parts,
         exactness,
@@ -116,6 +117,7 @@ _HOMES = {
     ),
     "symbolic.update_map": ("UpdateMap",),
     "validation": (
+        "closures",
         "digits_boundary",
         "error_parts",
         "exactness",
@@ -127,7 +129,7 @@ _HOMES = {
 _PLACES = {name: (home, name) for home, names in _HOMES.items() for name in names}
 _PLACES["load_data"] = ("networks.datasets", "load")
 _PLACES["check_phase_map"] = ("rigor.certificate_check", "check_file")
-_MODULES = {name: f"symbolic.{name}" for name in ("losses", "models", "optimizers")}
+_MODULES = {name: f"symbolic.{name}" for name in ("losses", "models", "optimizers", "schedules")}
 _MODULES["testing"] = "testing"
 
 __all__ = [

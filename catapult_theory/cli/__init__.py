@@ -16,6 +16,7 @@ from catapult_theory.cli import (  # isort: skip
     proofs,
     certificates,
     thresholds,
+    closures,
     reports,
 )
 from catapult_theory.cli.app import OneLineErrors, app, model_of, numbers
@@ -26,6 +27,7 @@ __all__ = [
     "app",
     "certificates",
     "claims",
+    "closures",
     "dynamics",
     "falsification",
     "main",

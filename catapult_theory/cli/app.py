@@ -41,8 +41,14 @@ MODEL_HELP = (
 )
 ModelName = Annotated[str, typer.Argument(metavar="MODEL", help=MODEL_HELP)]
 ModelOption = Annotated[str, typer.Option("--model", help=MODEL_HELP)]
-LossName = Annotated[str, typer.Option("--loss", help="squared, logistic, softmax_cross_entropy")]
-OptimizerName = Annotated[str, typer.Option("--optimizer", help="gd, weight_decay, heavy_ball")]
+OPTIMIZER_HELP = (
+    "gd, weight_decay, heavy_ball, nesterov, torch_heavy_ball, torch_nesterov, decoupled, clipped, "
+    "normalised, sam, unnormalised_sam, sgd"
+)
+LossName = Annotated[
+    str, typer.Option("--loss", help="squared, logistic, exponential, huber, softmax_cross_entropy")
+]
+OptimizerName = Annotated[str, typer.Option("--optimizer", help=OPTIMIZER_HELP)]
 Inputs = Annotated[int | None, typer.Option("--inputs", help="matrix models: inputs d")]
 Outputs = Annotated[int, typer.Option("--outputs", help="matrix models: outputs k")]
 

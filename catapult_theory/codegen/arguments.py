@@ -22,12 +22,15 @@ class Lanes:
         The shape of the lanes.
     states, parameters, data : tuple of arrays
         States (lanes, ...) , parameters (lanes,), data without lanes.
+    drive : callable or None
+        From the step to its parameters and samples, where these change.
     """
 
     shape: tuple[int, ...]
     states: tuple[Any, ...]
     parameters: tuple[Any, ...]
     data: tuple[Any, ...]
+    drive: Any = None
 
     @property
     def count(self) -> int:

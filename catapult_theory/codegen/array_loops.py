@@ -90,10 +90,12 @@ def lanes_of(state, parameters):
     state = tuple(xp.broadcast_to(x, shape + x.shape[{INNER}:]) for x in state)
     return state, tuple(views[len(state) :]), shape'''
 
-_LOOPS = '''def orbit(state, parameters, data, steps):
+_LOOPS = '''def orbit(state, parameters, data, steps, drive=None):
     """Yield the step, the state and the verdicts so far; a decided lane keeps its state.
 
     The verdicts are loss, peak_loss, peak_step, status and status_step, arrays over lanes.
+    ``drive``, if given, is called with the step and returns its parameters and the data that
+    it sees, None for all of them; what is judged is always all of the data.
     """
     state, given, shape = lanes_of(state, parameters)
     parameters = tuple(columns(p) for p in given)
@@ -112,7 +114,14 @@ _LOOPS = '''def orbit(state, parameters, data, steps):
     status_step = xp.where(valid, zero + steps, zero)
     for t in range(steps + 1):
         active = status == UNDECIDED
+        batch = None
+        if drive is not None:
+            given, batch = drive(t)
+            parameters = tuple(columns(p) for p in given)
+            hoisted = constants(*parameters, *data)
         {JUDGED}, new = evaluate(state, parameters, data, hoisted)
+        if batch is not None:
+            new = evaluate(state, parameters, batch, constants(*parameters, *batch))[-1]
         loss = xp.where(active, now, loss)
         higher = active & ((now > peak_loss) | xp.isnan(peak_loss))
         peak_loss = xp.where(higher, now, peak_loss)
@@ -136,21 +145,21 @@ _LOOPS = '''def orbit(state, parameters, data, steps):
         state = tuple(xp.where(taken, a, b) for a, b in zip(new, state, strict=True))
 
 
-def run(state, parameters, data, steps):
+def run(state, parameters, data, steps, drive=None):
     """Return the final state and the verdicts.
 
     Parameters: state and parameters are tuples of arrays that broadcast over lanes, in the
-    order above; data is {DATA}.
+    order above; data is {DATA}; drive is as for orbit.
     """
-    for _, state, verdicts in orbit(state, parameters, data, steps):
+    for _, state, verdicts in orbit(state, parameters, data, steps, drive):
         pass
     return state, verdicts
 
 
-def trajectory(state, parameters, data, steps, every=1):
+def trajectory(state, parameters, data, steps, every=1, drive=None):
     """Return the states at steps 0, every, 2 every, ..., steps first."""
     kept = []
-    for t, last, _ in orbit(state, parameters, data, steps):
+    for t, last, _ in orbit(state, parameters, data, steps, drive):
         if t % every == 0:
             kept.append(last)
     kept += [last] * (steps // every + 1 - len(kept))

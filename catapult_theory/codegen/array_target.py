@@ -37,6 +37,9 @@ PREFIX = "observe_"
 ACTION = "kernel_action"
 
 
+TRUTHS = frozenset({"lt", "le", "gt", "ge", "eq", "ne", "and", "or", "not"})
+
+
 def emit(update_map: Any, program: Program, dtype: str) -> str:
     """Return the source of a module with ``step``, ``orbit``, ``run``, ``trajectory``.
 
@@ -108,7 +111,7 @@ class ArrayExecutor:
     def run(self, lanes: Lanes, steps: int, threads: int | None) -> tuple[Any, Any]:
         """Return the final states and the verdicts."""
         with np.errstate(all="ignore"), single_threaded_blas():
-            return self.module.run(lanes.states, lanes.parameters, lanes.data, steps)
+            return self.module.run(*_given(lanes), steps, lanes.drive)
 
     def follow(
         self, lanes: Lanes, steps: int, every: int, rows: tuple[Any, ...], threads: int | None
@@ -116,7 +119,7 @@ class ArrayExecutor:
         """Fill the rows with states 0, every, 2 every, ...; return the verdicts."""
         last = 0
         with np.errstate(all="ignore"), single_threaded_blas():
-            orbit = self.module.orbit(lanes.states, lanes.parameters, lanes.data, steps)
+            orbit = self.module.orbit(*_given(lanes), steps, lanes.drive)
             for t, state, _ in orbit:
                 if t % every == 0:
                     last = t // every
@@ -128,6 +131,10 @@ class ArrayExecutor:
         for state, end in zip(lanes.states, ends, strict=True):
             state[...] = end
         return tuple(verdicts)
+
+
+def _given(lanes: Lanes) -> tuple[tuple[Any, ...], ...]:
+    return lanes.states, lanes.parameters, lanes.data
 
 
 def load(source: str, update_map: Any, program: Program, dtype: str) -> ArrayExecutor:
@@ -163,11 +170,19 @@ def spelling(program: Program) -> Spelling:
             return f"xp.ones(({rows}, {cols}), dtype={program.data[0].code}.dtype)"
         return f"xp.eye({node.shape[0]}, dtype={reference}.dtype)"
 
+    truths = {a.name: a.value for a in program.assignments if a.value.op in TRUTHS}
+
+    def numbers(node: Node) -> set[str]:
+        """Return the symbols of numbers in an expression: a condition by name is none."""
+        found = symbols_in(node)
+        inside = (numbers(truths[name]) for name in found & truths.keys())
+        return (found - truths.keys()).union(*inside)
+
     def array(node: Node, text: str, others: tuple[Node, ...]) -> str:
         """Give a literal the shape of the other arguments: functions take arrays."""
         if node.op != "number":
             return text
-        like = sorted(set().union(*(symbols_in(o) for o in others)))
+        like = sorted(set().union(*(numbers(o) for o in others)))
         return f"xp.full_like({like[0]}, {text})"
 
     def call(node: Node, texts: list[str]) -> str:

@@ -108,6 +108,8 @@ def chosen(name: str, update_map: Any) -> Backend:
         If it is not installed.
     """
     if name == "auto":
+        if update_map.batches is not None:  # its data change from step to step
+            return BACKENDS["array"]
         preferred = ("numba",) if update_map.is_matrix else ("llvm", "numba")
         return next((BACKENDS[b] for b in preferred if BACKENDS[b].installed), BACKENDS["array"])
     if name not in BACKENDS:

@@ -22,12 +22,14 @@ from catapult_theory.codegen.backends import (
     chosen,
 )
 from catapult_theory.codegen.buffers import flat_rows, result_buffers, store
+from catapult_theory.codegen.driven import check_backend, driven
 from catapult_theory.codegen.eigen import top_eigenvalue
 from catapult_theory.codegen.execution import LANES_PER_CHUNK
 from catapult_theory.codegen.lowering import Program, loop_program
 from catapult_theory.codegen.operations import OperationTable
 from catapult_theory.errors import InputError, unknown_name
 from catapult_theory.symbolic.matrix_nodes import TopEigenvalue
+from catapult_theory.symbolic.schedules import peaks_and_schedules
 
 DTYPES = ("float64", "float32")
 
@@ -222,7 +224,8 @@ class Kernel:
         data : tuple (X, y), for matrix models
         threads : int or None
             None for all cores; the bits of the result do not depend on it.
-        **parameters : number or array
+        **parameters : number, array or Schedule
+            Schedules (and mini-batches) take the "array" backend.
 
         Returns
         -------
@@ -246,12 +249,21 @@ class Kernel:
             given = foreign_arguments(self.update_map, state, parameters, data, self.dtype)
             states, verdicts = module.run(*given, count)
             return self._result(states, verdicts)
-        lanes = lanes_of(self.update_map, state, parameters, data, self.dtype)
+        lanes = self._lanes(state, count, parameters, data)
         states, verdicts = self._executor.run(lanes, count, threads)
         return self._result(
             (a.reshape((*lanes.shape, *a.shape[1:])) for a in states),
             (v.reshape(lanes.shape) for v in verdicts),
         )
+
+    def _lanes(
+        self, state: Mapping[str, Any], steps: int, parameters: Mapping[str, Any], data: Any
+    ) -> Lanes:
+        """Return the arguments of a run over lanes, with what changes from step to step."""
+        check_backend(self.backend, self.update_map, parameters)
+        peaks, schedules = peaks_and_schedules(dict(parameters))
+        lanes = lanes_of(self.update_map, state, peaks, data, self.dtype)
+        return driven(self.update_map, lanes, schedules, steps)
 
     def _result(self, states: Iterable[Any], verdicts: Iterable[Any]) -> RunResult:
         return RunResult(dict(zip(self._names, states, strict=True)), *verdicts)
@@ -350,7 +362,7 @@ class Kernel:
         """
         count, stride = checked_steps(steps), checked_steps(every, "every", 1)
         shown = self._shown(observables)
-        lanes = lanes_of(self.update_map, state, parameters, data, self.dtype)
+        lanes = self._lanes(state, count, parameters, data)
         rows = count // stride + 1
         shapes = {
             name: (rows, *lanes.shape, *a.shape[1:])
@@ -418,8 +430,9 @@ class Kernel:
         for name, (_, values) in zip(names, seen.values(), strict=True):
             function = getattr(module, f"{PREFIX}{name}")
             with np.errstate(all="ignore"):
-                for row, state in zip(values, zip(*kept, strict=True), strict=True):
-                    row[...] = function(*state, *lanes.parameters, *lanes.data)
+                for i, (row, state) in enumerate(zip(values, zip(*kept, strict=True), strict=True)):
+                    given = lanes.drive(i * times[1])[0] if lanes.drive else lanes.parameters
+                    row[...] = function(*state, *given, *lanes.data)
         return verdicts
 
     def _eigenvalues(self, lanes: Lanes, kept: tuple[Any, ...]) -> Any:

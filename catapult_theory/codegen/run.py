@@ -13,6 +13,7 @@ import numpy as np
 import xarray as xr
 
 from catapult_theory.codegen import run_checks as checks
+from catapult_theory.codegen.driven import DRIVEN_BACKEND, check_backend, is_driven
 from catapult_theory.codegen.grid import grid
 from catapult_theory.codegen.kernel import compile as compile_kernel
 from catapult_theory.codegen.run_domain import check_domain
@@ -26,6 +27,7 @@ from catapult_theory.codegen.run_job import (
 )
 from catapult_theory.codegen.run_result import labelled
 from catapult_theory.codegen.run_start import started
+from catapult_theory.symbolic.schedules import peaks_and_schedules
 from catapult_theory.symbolic.update_map import UpdateMap
 
 __all__ = ["grid", "run", "trajectory"]
@@ -77,8 +79,10 @@ def run(
         The result does not depend on it.
     progress : callable, optional
         Called as ``progress(done, total)`` in lanes, about once a second.
-    **parameters : number, array or xarray.DataArray
+    **parameters : number, array, xarray.DataArray or Schedule
         Every parameter of the map: learning rate ``eta``, width ``n``, ... (dimensionless).
+        One of `ct.schedules` changes it from step to step ("auto" is then "array"); its peak
+        labels the lanes.
 
     Returns
     -------
@@ -187,11 +191,15 @@ def _checked(
     if threads is not None:
         threads = checks.whole_number("threads", threads, least=1)
     checks.check_parameter_names(plain_map, parameters)
+    driven = is_driven(plain_map, parameters)
+    parameters, schedules = peaks_and_schedules(dict(parameters))
     checks.check_parameter_values(plain_map, parameters)
     arrays = checks.checked_data(plain_map, data)
     sizes = checks.bound_sizes(plain_map, arrays)
     carrying = plain_map.with_observables(*names)
-    kernel = compile_kernel(carrying, backend=backend, dtype=precision)
+    target = DRIVEN_BACKEND if driven and backend == "auto" else backend
+    kernel = compile_kernel(carrying, backend=target, dtype=precision)
+    check_backend(kernel.backend, carrying, schedules)
     states = {s.name for s in carrying.variables}
     cheap = () if carrying.is_matrix else ("lam",)
     shown = tuple(
@@ -203,4 +211,4 @@ def _checked(
     begin = started(carrying, start, parameters, sizes, taken)
     if not begin.drawn:
         check_domain(carrying, begin.lanes, precision, sizes)
-    return Job(carrying, kernel, begin, count, arrays, sizes, shown, threads, precision)
+    return Job(carrying, kernel, begin, count, arrays, sizes, shown, threads, precision, schedules)

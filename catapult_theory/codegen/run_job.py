@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from catapult_theory.codegen.kernel import LANES_PER_CHUNK, Kernel
 from catapult_theory.codegen.kernel import compile as compile_kernel
 from catapult_theory.codegen.run_checks import length_of
 from catapult_theory.codegen.run_start import Start, core_dims
+from catapult_theory.symbolic.schedules import Schedule
 from catapult_theory.symbolic.update_map import UpdateMap
 
 # Multiplications between two reports of progress: below a second on one core.
@@ -48,6 +49,8 @@ class Job:
         The observables of the result, the loss first.
     threads : int or None
     dtype : str
+    schedules : mapping of str to Schedule
+        Of parameters that change from step to step; the lanes hold their peaks.
     """
 
     update_map: UpdateMap
@@ -59,6 +62,7 @@ class Job:
     shown: tuple[str, ...]
     threads: int | None
     dtype: str
+    schedules: Mapping[str, Schedule] = field(default_factory=dict)
 
     @property
     def lanes(self) -> Lanes:
@@ -92,6 +96,16 @@ class Job:
 
     def arguments(self, low: int, high: int) -> dict[str, Any]:
         """Return parameters and data of some lanes, as the kernel takes them."""
+        given = self._peaks(low, high)
+        return given | {k: replace(s, peak=given[k]) for k, s in self.schedules.items()}
+
+    def at_end(self, low: int, high: int) -> dict[str, Any]:
+        """Return parameters and data of some lanes as they are at the last step."""
+        given, last = self._peaks(low, high), max(self.steps, 1)
+        ends = {k: s.factors(last)[-1] for k, s in self.schedules.items()}
+        return given | {k: given[k] * end for k, end in ends.items() if end > 0}
+
+    def _peaks(self, low: int, high: int) -> dict[str, Any]:
         names = [s.name for s in self.update_map.constants]
         given: dict[str, Any] = {name: self.lanes.take(name, low, high) for name in names}
         if self.data:
@@ -189,7 +203,8 @@ def final_part(job: Job, low: int, high: int) -> Part:
     part["loss"] = np.asarray(result.loss)
     others = tuple(name for name in job.shown if name != "loss")
     if others:
-        at_end = job.observer.trajectory(dict(result.state), 0, observables=others, **given)
+        ends = job.at_end(low, high)
+        at_end = job.observer.trajectory(dict(result.state), 0, observables=others, **ends)
         part |= {name: np.asarray(at_end[name])[0] for name in others}
     return {**part, **_outcome(result, first)}
 

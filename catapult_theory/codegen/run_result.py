@@ -58,6 +58,7 @@ def _attributes(job: Job) -> dict[str, Any]:
     attrs |= {"steps": job.steps, "start": job.start.description}
     if job.start.seeds:
         attrs["seeds"] = job.start.seeds
+    attrs |= {f"schedule_of_{name}": str(s) for name, s in job.schedules.items()}
     if job.data:
         attrs["data"] = fingerprint(job.data)
     return attrs

@@ -5,6 +5,7 @@ autograd, plain optimizers. Theory and network meet in validation alone.
 """
 
 from catapult_theory.networks import forward_zoo
+from catapult_theory.networks.composite import Composite
 from catapult_theory.networks.datasets import Dataset, digits, load, normalised, one_hot, parity
 from catapult_theory.networks.forward import GenericNetwork
 from catapult_theory.networks.losses import OutputLoss
@@ -18,6 +19,7 @@ from catapult_theory.networks.zoo import LinearNetwork, UVNetwork
 
 __all__ = [
     "Adam",
+    "Composite",
     "Dataset",
     "GaussianStart",
     "GenericNetwork",

@@ -81,6 +81,56 @@ def _logistic_curvature(F: Array, Y: Array, R: Array) -> Array:
     return np.asarray(Y**2 * expit(Y * F) * expit(-Y * F) * R)
 
 
+def _exponential_value(F: Array, Y: Array) -> Array:
+    return np.asarray(np.exp(-Y * F).sum(axis=-1))
+
+
+def _exponential_gradient(F: Array, Y: Array) -> Array:
+    return np.asarray(-Y * np.exp(-Y * F))
+
+
+def _exponential_curvature(F: Array, Y: Array, R: Array) -> Array:
+    return np.asarray(Y**2 * np.exp(-Y * F) * R)
+
+
+def huber(delta: float = 1.0) -> OutputLoss:
+    """Return the Huber loss: r^2/2 for |r| <= delta, else delta |r| - delta^2/2, r = f - y.
+
+    Parameters
+    ----------
+    delta : float
+
+    Returns
+    -------
+    OutputLoss
+
+    Raises
+    ------
+    InputError
+        If delta is not positive.
+
+    Examples
+    --------
+    >>> huber().gradient(np.array([[3.0], [0.5]]), np.zeros((2, 1))).ravel().tolist()
+    [1.0, 0.5]
+    """
+    if not (np.isfinite(delta) and delta > 0):
+        raise InputError(f"the Huber loss needs delta > 0, got {delta!r}")
+
+    def value(F: Array, Y: Array) -> Array:
+        size = np.abs(F - Y)
+        inside = np.minimum(size, delta)
+        return np.asarray((inside * (size - inside / 2)).sum(axis=-1))
+
+    def gradient(F: Array, Y: Array) -> Array:
+        return np.asarray(np.clip(F - Y, -delta, delta))
+
+    def curvature(F: Array, Y: Array, R: Array) -> Array:
+        return np.asarray(np.where(np.abs(F - Y) <= delta, R, 0.0))
+
+    return OutputLoss("huber", value, gradient, curvature)
+
+
 def _softmax_value(F: Array, Y: Array) -> Array:
     """With one-hot rows -log p of the true class, written so that large outputs keep digits."""
     surplus = (1.0 - Y.sum(axis=-1)) * logsumexp(F, axis=-1)
@@ -98,11 +148,16 @@ def _softmax_curvature(F: Array, Y: Array, R: Array) -> Array:
 
 squared = OutputLoss("squared", _squared_value, _squared_gradient, _squared_curvature)
 logistic = OutputLoss("logistic", _logistic_value, _logistic_gradient, _logistic_curvature)
+exponential = OutputLoss(
+    "exponential", _exponential_value, _exponential_gradient, _exponential_curvature
+)
 softmax_cross_entropy = OutputLoss(
     "softmax_cross_entropy", _softmax_value, _softmax_gradient, _softmax_curvature
 )
 
-NAMED = {loss.name: loss for loss in (squared, logistic, softmax_cross_entropy)}
+NAMED = {
+    loss.name: loss for loss in (squared, logistic, exponential, huber(), softmax_cross_entropy)
+}
 
 
 def elementwise(function: Callable[[Any, Any], Any], name: str | None = None) -> OutputLoss:

@@ -7,7 +7,7 @@ P = 0 at the start and weight decay inside the gradient (coupled).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -20,15 +20,20 @@ Buffers = dict[str, Parameters]
 
 @dataclass(frozen=True, eq=False)
 class Rates:
-    """Learning rate, momentum and weight decay of every lane, each of shape (lanes,)."""
+    """Learning rate, momentum and weight decay of every lane, each of shape (lanes,).
+
+    ``numbers`` holds what single optimizers need besides: ``rho``, ``clip``.
+    """
 
     eta: Array
     beta: Array
     omega: Array
+    numbers: Mapping[str, Array] = field(default_factory=dict)
 
     def take(self, kept: Any) -> Rates:
         """Return the rates of the lanes that are kept."""
-        return Rates(self.eta[kept], self.beta[kept], self.omega[kept])
+        others = {k: a[kept] for k, a in self.numbers.items()}
+        return Rates(self.eta[kept], self.beta[kept], self.omega[kept], others)
 
 
 class Optimizer(Protocol):
@@ -180,11 +185,45 @@ class Adam:
         return None
 
 
-NAMED: Mapping[str, type[GradientDescent] | type[HeavyBall] | type[Adam]] = {
+@dataclass(frozen=True)
+class SignDescent:
+    """theta' = theta - eta sign(grad), a coordinate-wise rule, whose dynamics does not close.
+
+    Examples
+    --------
+    >>> SignDescent().name
+    'sign_descent'
+    """
+
+    name: str = "sign_descent"
+
+    def buffers(self, parameters: Mapping[str, Array]) -> Buffers:
+        """Return no buffers."""
+        return {}
+
+    def step(
+        self,
+        parameters: Parameters,
+        buffers: Buffers,
+        gradient: Parameters,
+        rates: Rates,
+        number: int,
+    ) -> tuple[Parameters, Buffers]:
+        """Return the parameters after one step."""
+        new = {k: a - over(rates.eta, a) * np.sign(gradient[k]) for k, a in parameters.items()}
+        return new, buffers
+
+    def threshold(self, rates: Rates) -> Array | None:
+        """Return None: the step is not linear in the gradient."""
+        return None
+
+
+NAMED: Mapping[str, type[GradientDescent] | type[HeavyBall] | type[Adam] | type[SignDescent]] = {
     "gd": GradientDescent,
     "heavy_ball": HeavyBall,
     "weight_decay": GradientDescent,
     "adam": Adam,
+    "sign_descent": SignDescent,
 }
 
 
@@ -194,7 +233,8 @@ def get(optimizer: Any) -> Optimizer:
     Parameters
     ----------
     optimizer : str or Optimizer
-        "gd", "heavy_ball", "weight_decay" (gradient descent by another name) or "adam".
+        "gd", "heavy_ball", "weight_decay" (gradient descent by another name), "adam" or
+        "sign_descent".
 
     Returns
     -------
@@ -214,7 +254,8 @@ def get(optimizer: Any) -> Optimizer:
         if optimizer not in NAMED:
             raise unknown_name("optimizer", optimizer, NAMED)
         return NAMED[optimizer]()
-    if not all(hasattr(optimizer, part) for part in ("name", "buffers", "step", "threshold")):
+    steps = hasattr(optimizer, "step") or hasattr(optimizer, "advance")
+    if not steps or not all(hasattr(optimizer, k) for k in ("name", "buffers", "threshold")):
         raise InputError(f"an optimizer is one of {', '.join(NAMED)}, not {optimizer!r}")
     chosen: Optimizer = optimizer
     return chosen

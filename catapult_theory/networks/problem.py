@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,7 @@ from catapult_theory.networks.parameters import (
     positive_integer,
     real_array,
 )
+from catapult_theory.networks.plan import Plan, planned
 from catapult_theory.networks.starts import gaussian_start
 
 
@@ -43,6 +44,8 @@ class Problem:
         The shape that L is the product of.
     start : str
         The start in words.
+    plan : Plan
+        What changes from step to step.
     """
 
     network: Network
@@ -55,6 +58,7 @@ class Problem:
     n: int
     lanes: tuple[int, ...]
     start: str
+    plan: Plan = field(default_factory=Plan)
 
     @property
     def has_data(self) -> bool:
@@ -81,12 +85,15 @@ def pose(
     loss: Any,
     beta: Any,
     weight_decay: Any,
+    numbers: Mapping[str, Any] | None = None,
+    schedules: Mapping[str, Any] | None = None,
+    batches: Any = None,
 ) -> Problem:
     """Return the problem, or say which input cannot be used.
 
     Parameters
     ----------
-    network, data, eta, n, start, optimizer, loss, beta, weight_decay
+    network, data, eta, n, start, optimizer, loss, beta, weight_decay, numbers, schedules, batches
         As in `train_network`.
 
     Returns
@@ -112,8 +119,9 @@ def pose(
     rule, criterion = optimizers.get(optimizer), losses.get(loss)
     X, Y = _data(network, data)
     parameters, width, own_lanes, words = _start(network, n, start)
-    rates = _rates(eta, beta, weight_decay, rule)
-    shapes = [own_lanes, *(a.shape for a in (rates.eta, rates.beta, rates.omega)), Y.shape[:-2]]
+    rates = _rates(eta, beta, weight_decay, numbers or {}, rule)
+    own = (rates.eta, rates.beta, rates.omega, *rates.numbers.values())
+    shapes = [own_lanes, *(a.shape for a in own), Y.shape[:-2]]
     lanes = _common(shapes)
     problem = Problem(
         network=network,
@@ -125,10 +133,16 @@ def pose(
             name: _flat(a, a.ndim - len(network.shapes[name]), lanes)
             for name, a in parameters.items()
         },
-        rates=Rates(*(_flat(a, a.ndim, lanes) for a in (rates.eta, rates.beta, rates.omega))),
+        rates=Rates(
+            _flat(rates.eta, rates.eta.ndim, lanes),
+            _flat(rates.beta, rates.beta.ndim, lanes),
+            _flat(rates.omega, rates.omega.ndim, lanes),
+            {k: _flat(a, a.ndim, lanes) for k, a in rates.numbers.items()},
+        ),
         n=width,
         lanes=lanes,
         start=words,
+        plan=planned(schedules, batches, lanes, None if X is None else len(X)),
     )
     _check_outputs(problem)
     return problem
@@ -170,17 +184,24 @@ def _start(network: Network, n: Any, start: Any) -> tuple[Parameters, int, tuple
     return parameters, width, lanes, words
 
 
-def _rates(eta: Any, beta: Any, weight_decay: Any, rule: Optimizer) -> Rates:
+def _rates(
+    eta: Any, beta: Any, weight_decay: Any, numbers: Mapping[str, Any], rule: Optimizer
+) -> Rates:
     rates = Rates(
-        real_array("eta", eta), real_array("beta", beta), real_array("weight_decay", weight_decay)
-    )
+        real_array("eta", eta), real_array("beta", beta), real_array("weight_decay", weight_decay),
+        {name: real_array(name, value) for name, value in numbers.items()},
+    )  # fmt: skip
     if not (np.isfinite(rates.eta) & (rates.eta > 0)).all():
         raise InputError(f"the learning rate eta must be positive and finite, got {eta!r}")
     if not ((rates.beta >= 0) & (rates.beta < 1)).all():
         raise InputError(f"the momentum beta must lie in [0, 1), got {beta!r}")
     if not (np.isfinite(rates.omega) & (rates.omega >= 0)).all():
         raise InputError(f"weight_decay must be non-negative and finite, got {weight_decay!r}")
-    if rates.beta.any() and rule.name != "heavy_ball":
+    for name, value in rates.numbers.items():
+        if not (np.isfinite(value) & (value >= 0)).all():
+            raise InputError(f"{name} must be non-negative and finite, got {numbers[name]!r}")
+    has_momentum = rule.name == "heavy_ball" or getattr(rule, "momentum", "none") != "none"
+    if rates.beta.any() and not has_momentum:
         raise InputError(f"{rule.name} has no momentum beta: use optimizer='heavy_ball'")
     return rates
 
@@ -216,5 +237,6 @@ def _check_outputs(problem: Problem) -> None:
         raise InputError(
             "softmax cross-entropy needs at least 2 outputs; for one use loss='logistic'"
         )
-    if name == "logistic" and problem.has_data and not (np.abs(problem.Y) == 1).all():
-        raise InputError("the logistic loss needs labels -1 and 1; turn labels 0, 1 into 2*y - 1")
+    signs = name in ("logistic", "exponential")
+    if signs and problem.has_data and not (np.abs(problem.Y) == 1).all():
+        raise InputError(f"the {name} loss needs labels -1 and 1; turn labels 0, 1 into 2*y - 1")

@@ -8,7 +8,7 @@ they are decided, so that they cannot disturb the others.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -40,6 +40,9 @@ def train_network(
     loss: Any = "squared",
     beta: Any = 0.0,
     weight_decay: Any = 0.0,
+    numbers: Mapping[str, Any] | None = None,
+    schedules: Mapping[str, Any] | None = None,
+    batches: Any = None,
     record: str | Iterable[str] | Mapping[str, int] = (),
     every: int = 1,
     progress: Progress | None = None,
@@ -70,6 +73,12 @@ def train_network(
         "squared", "logistic", "softmax_cross_entropy", or a function l(f, y) of arrays,
         entry by entry, written with ``autograd.numpy``.
     beta, weight_decay : float or array
+    numbers : mapping of str to float or array, optional
+        What a `Composite` optimizer needs besides: ``rho``, ``clip``.
+    schedules : mapping of str to array, optional
+        ``eta`` and other rates step by step, of shape (steps,) or (steps, *lanes).
+    batches : array of int, shape (steps, size), optional
+        The samples that each step sees; loss and status are those of all samples.
     record : str, iterable of str or mapping
         What to keep besides the loss, among "output", "gram" (inner products of the width-n
         columns over n), "lam" (largest eigenvalue of Theta/m), "ggn" (of the Gauss-Newton
@@ -97,7 +106,7 @@ def train_network(
     """
     problem = pose(
         network, data, eta=eta, n=n, start=start, optimizer=optimizer, loss=loss, beta=beta,
-        weight_decay=weight_decay,
+        weight_decay=weight_decay, numbers=numbers, schedules=schedules, batches=batches,
     )  # fmt: skip
     recorder = StepRecorder(problem, cadence(record, every, problem))
     ledger = _simulate(problem, steps, recorder, progress, {TrainingStatus.DIVERGED})
@@ -116,6 +125,9 @@ def train_summary(
     loss: Any = "squared",
     beta: Any = 0.0,
     weight_decay: Any = 0.0,
+    numbers: Mapping[str, Any] | None = None,
+    schedules: Mapping[str, Any] | None = None,
+    batches: Any = None,
     progress: Progress | None = None,
 ) -> TrainingSummary:
     """Train many lanes and return what became of each, without a trace of the steps.
@@ -126,7 +138,9 @@ def train_summary(
 
     Parameters
     ----------
-    network, data, eta, steps, n, start, optimizer, loss, beta, weight_decay, progress
+    network, data, eta, steps, n, start, optimizer, loss, beta, weight_decay, numbers, schedules
+        As in `train_network`.
+    batches, progress
         As in `train_network`.
 
     Returns
@@ -148,7 +162,7 @@ def train_summary(
     """
     problem = pose(
         network, data, eta=eta, n=n, start=start, optimizer=optimizer, loss=loss, beta=beta,
-        weight_decay=weight_decay,
+        weight_decay=weight_decay, numbers=numbers, schedules=schedules, batches=batches,
     )  # fmt: skip
     leaving = {TrainingStatus.DIVERGED, TrainingStatus.CONVERGED}
     ledger = _simulate(problem, steps, NoRecorder(), progress, leaving)
@@ -258,6 +272,7 @@ def _simulate(
     stride = max(1, steps // PROGRESS_CALLS)
     with np.errstate(over="ignore", invalid="ignore"):
         for step in range(steps + 1):
+            batch = replace(batch, rates=problem.plan.at(batch.rates, batch.index, step))
             point = _evaluate(problem, batch)
             recorder.observe(step, batch, point)
             ledger.note(step, batch.index, point)
@@ -277,27 +292,61 @@ def _simulate(
 
 
 def _evaluate(problem: Problem, batch: Batch) -> Point:
-    samples = batch.Y.shape[-2]
-    outputs, gradient = problem.network.backpropagate(
-        batch.parameters, problem.X, lambda F: problem.loss.gradient(F, batch.Y) / samples
-    )
-    if batch.rates.omega.any():
-        held = frozen_of(problem.network)
-        gradient = {
-            k: g if k in held else g + over(batch.rates.omega, g) * batch.parameters[k]
-            for k, g in gradient.items()
-        }
+    outputs, gradient = _loss_gradient(problem, batch.parameters, problem.X, batch.Y)
+    gradient = _with_decay(problem, gradient, batch.parameters, _decay(problem, batch.rates))
     loss = problem.loss.value(outputs, batch.Y)
     flat = [g.reshape(len(g), -1) for g in gradient.values()]
     norm2 = sum((np.einsum("li,li->l", g, g) for g in flat), np.zeros(len(loss)))
     return Point(outputs, np.where(np.isnan(loss), np.inf, loss), gradient, np.asarray(norm2))
 
 
-def _advance(problem: Problem, number: int, batch: Batch, gradient: Parameters) -> Batch:
-    new, buffers = problem.optimizer.step(
-        batch.parameters, batch.buffers, gradient, batch.rates, number
+def _loss_gradient(
+    problem: Problem, parameters: Mapping[str, Array], X: Any, Y: Array
+) -> tuple[Array, Parameters]:
+    """Return outputs and gradient of the mean loss over the given samples, without decay."""
+    samples = Y.shape[-2]
+    return problem.network.backpropagate(
+        parameters, X, lambda F: problem.loss.gradient(F, Y) / samples
     )
-    return Batch(batch.index, new, buffers, batch.rates, batch.Y)
+
+
+def _decay(problem: Problem, rates: Rates) -> Array:
+    """Return the weight decay that the loss effectively has."""
+    effective = getattr(problem.optimizer, "effective_decay", None)
+    return rates.omega if effective is None else np.asarray(effective(rates))
+
+
+def _with_decay(
+    problem: Problem, gradient: Parameters, parameters: Parameters, omega: Array
+) -> Parameters:
+    if not omega.any():
+        return gradient
+    held = frozen_of(problem.network)
+    return {k: g if k in held else g + over(omega, g) * parameters[k] for k, g in gradient.items()}
+
+
+def _advance(problem: Problem, number: int, batch: Batch, gradient: Parameters) -> Batch:
+    rule, X, Y = problem.optimizer, problem.X, batch.Y
+    if problem.plan.batches is not None:
+        rows = problem.plan.batches[number - 1]
+        X, Y = None if X is None else X[rows], Y[..., rows, :]
+
+    held = {k: batch.parameters[k] for k in frozen_of(problem.network)}
+
+    def gradient_at(parameters: Mapping[str, Array]) -> Parameters:
+        slope = _loss_gradient(problem, {**parameters, **held}, X, Y)[1]
+        return {k: slope[k] for k in parameters}
+
+    if hasattr(rule, "advance"):
+        own = {k: a for k, a in batch.parameters.items() if k not in held}
+        new, buffers = rule.advance(own, batch.buffers, gradient_at, batch.rates)
+        whole = {k: new.get(k, a) for k, a in batch.parameters.items()}
+        return replace(batch, parameters=whole, buffers=buffers)
+    if problem.plan.batches is not None:
+        part = gradient_at(batch.parameters)
+        gradient = _with_decay(problem, part, batch.parameters, batch.rates.omega)
+    new, buffers = rule.step(batch.parameters, batch.buffers, gradient, batch.rates, number)
+    return replace(batch, parameters=new, buffers=buffers)
 
 
 def _kept(gradient: Parameters, kept: Any) -> Parameters:
@@ -330,7 +379,7 @@ def _stable(problem: Problem, batch: Batch) -> Any:
     if threshold is None:
         return np.ones(len(batch.index), dtype=bool)
     top = ntk.ggn_top(problem.network, batch.parameters, problem.X, batch.Y, problem.loss)
-    return batch.rates.eta * (top + batch.rates.omega) < threshold
+    return batch.rates.eta * (top + _decay(problem, batch.rates)) < threshold
 
 
 def _outcome(problem: Problem, ledger: Ledger) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from catapult_theory.symbolic.curvature import sharpness
 from catapult_theory.symbolic.domain import domain_of
 from catapult_theory.symbolic.forms import collected, readable, tidy, tidy_update
 from catapult_theory.symbolic.gram import GramMatrix, LinearStep, Row, gradient_rows, independent
+from catapult_theory.symbolic.looks import Looks
 from catapult_theory.symbolic.model import Model
 from catapult_theory.symbolic.symbols import Inner, f, g, n, y
 from catapult_theory.symbolic.update_map import Frame, Step, UpdateMap, prime
@@ -76,6 +77,11 @@ def derive(
         from catapult_theory.symbolic.matrix_closure import derive_matrix
 
         found = derive_matrix(model, cost, rule, observables)
+    elif rule.batches is not None:
+        raise ModelError(
+            f"{model.name} has one sample, so that there are no mini-batches: take gd, or a "
+            "matrix model, which takes data"
+        )
     else:
         found = _Derivation(model, cost, rule, _requested(model, observables)).update_map()
     return found.subs(model.values) if model.values else found
@@ -112,16 +118,18 @@ class _Derivation:
 
     def update_map(self) -> UpdateMap:
         """Run the derivation."""
-        step, functions = self._step_matrix()
-        linear = LinearStep(self.gram, step)
+        looks = Looks(self.gram, self.trained, len(self.moving), self.output, self.rule)
+        self._explain_gradient(looks)
+        linear = LinearStep(self.gram, looks.step)
         extra = {k: self.gram.of(e) for k, e in self.named.items()}
-        rows = gradient_rows(self.gram, self.output)
+        rows = gradient_rows(self.gram, self.output) + looks.rows
         for function in extra.values():
             rows += gradient_rows(self.gram, function)
         coordinates = self._coordinates(linear, rows, extra)
-        maps = self._updates(linear, coordinates, functions)
-        carried = self._carried(linear, coordinates, functions)
-        result = self._assemble(coordinates, maps, carried, extra)
+        values = looks.values(coordinates.express, self._slope)
+        maps = self._updates(linear, coordinates)
+        carried = self._carried(linear, coordinates)
+        result = self._assemble(coordinates, maps, carried, extra, values)
         return result.with_observables(*self.asked) if self.asked else result
 
     @cached_property
@@ -141,46 +149,13 @@ class _Derivation:
         """The tangent kernel (4/n) tr(D Gamma D)."""
         return sp.expand(4 / n * (self.slopes.T * self.base * self.slopes).trace())
 
-    def _step_matrix(self) -> tuple[sp.Matrix, dict[sp.Symbol, sp.Expr]]:
-        """Return M with opaque g, and the functions of Gamma that its entries contain."""
-        D = self.slopes
-        opaque, functions = _opaque(D, self.gram)
-        G = (2 * g / n) * opaque
-        step = self._with_fixed(self.rule.step_matrix(sp.Matrix(G)))
-        self._explain_gradient(D, G, step)
-        at_point = {s: self._at_point(e) for s, e in functions.items()}
-        return step, at_point
+    def _slope(self, output: sp.Expr) -> sp.Expr:
+        """Return the derivative of the loss at an output."""
+        here = {f: output, y: self.model.label}
+        return self.loss.derivative().subs(here, simultaneous=True)
 
-    def _with_fixed(self, step: Any) -> sp.ImmutableMatrix:
-        """Return the step with vectors that stay where they are, and without their buffers."""
-        p, k = self.trained, len(self.moving)
-        kept = [i for i in range(step.shape[0]) if i < p or i % p < k]
-        fixed = sp.Matrix(step)
-        for i in range(k, p):
-            fixed[:, i] = sp.eye(step.shape[0])[:, i]
-        return sp.ImmutableMatrix(fixed.extract(kept, kept))
-
-    def _at_point(self, function: sp.Expr) -> sp.Expr:
-        """Return a function of the parameters' Gram matrix where the gradient is taken."""
-        point, p, k = self.rule.point, self.trained, len(self.moving)
-        if list(point) == [1] + [0] * (len(point) - 1):
-            return function
-        later = [(weight, p + a * k) for a, weight in enumerate(point[1:])]
-
-        def where(i: int) -> list[tuple[Any, int]]:
-            """Return the copies of vector i with their weights; a fixed vector has one."""
-            return [(point[0], i), *((w, first + i) for w, first in later)] if i < k else [(1, i)]
-
-        table = {
-            self.gram.matrix[i, j]: sum(
-                a * b * self.gram.matrix[r, s] for a, r in where(i) for b, s in where(j)
-            )
-            for i, j in self.gram.pairs
-            if j < p
-        }
-        return function.xreplace(table)
-
-    def _explain_gradient(self, D: Any, G: Any, step: Any) -> None:
+    def _explain_gradient(self, looks: Looks) -> None:
+        D, G = self.slopes, looks.looks[0].gradient
         names = self.gram.names[: self.trained]
         gradients = tuple(
             (
@@ -203,7 +178,7 @@ class _Derivation:
             Step(
                 f"The optimizer ({self.rule.name}) acts on the frame from the right, "
                 "Phi' = Phi M, so that Gamma' = M^T Gamma M is closed at every width:",
-                ((sp.Symbol("M"), step),),
+                ((sp.Symbol("M"), looks.step),),
             ),
         ]
 
@@ -224,28 +199,23 @@ class _Derivation:
     def _readable(self, expression: sp.Expr) -> sp.Expr:
         return sp.expand(expression.xreplace(self.gram.inner))
 
-    def _updates(
-        self, linear: LinearStep, coordinates: Coordinates, functions: Mapping[Any, Any]
-    ) -> dict[Any, Any]:
+    def _updates(self, linear: LinearStep, coordinates: Coordinates) -> dict[Any, Any]:
         """Return the new state with g opaque, and record that step."""
-        inside = {s: coordinates.express(e) for s, e in functions.items()}
         images = dict(zip(self.gram.entries, self.gram.upper(linear.image), strict=True))
         updates = {}
         for s, definition in coordinates.definitions.items():
             image = coordinates.express(sp.expand(definition.xreplace(images)))
-            image = collected(image) if readable(image) else image
-            updates[s] = image.xreplace(inside)
+            updates[s] = collected(image) if readable(image) else image
         self.steps.append(
             Step("Eliminating the Gram matrix:", tuple((prime(s), e) for s, e in updates.items()))
         )
         return updates
 
     def _carried(
-        self, linear: LinearStep, coordinates: Coordinates, functions: Mapping[Any, Any]
+        self, linear: LinearStep, coordinates: Coordinates
     ) -> dict[Any, tuple[sp.Expr, sp.Expr]]:
         """Return imbalances |phi_i|^2 - |phi_j|^2 that the step only rescales."""
         found: dict[Any, tuple[sp.Expr, sp.Expr]] = {}
-        inside = {s: coordinates.express(e) for s, e in functions.items()}
         p = len(self.moving)
         for i in range(p):
             for j in range(i + 1, p):
@@ -259,7 +229,7 @@ class _Derivation:
                 symbol = sp.Symbol(f"Delta{suffix}", real=True)
                 (pivot,) = [k for k, c in enumerate(row) if c == 1]
                 factor = sp.Add(*(c * r[pivot] for c, r in linear.apply(row).items()))
-                found[symbol] = (difference, sp.factor(factor.xreplace(inside)))
+                found[symbol] = (difference, sp.factor(factor))
         return found
 
     def _assemble(
@@ -268,25 +238,24 @@ class _Derivation:
         updates: Mapping[Any, Any],
         carried: Mapping[Any, tuple[Any, Any]],
         extra: Mapping[str, Any],
+        values: Mapping[sp.Symbol, sp.Expr],
     ) -> UpdateMap:
         label = self.model.label
         output = coordinates.express(self.output)
         here = {f: output, y: label}
-        at = coordinates.express(self._at_point(self.output))
-        slope = self.loss.derivative().subs({f: at, y: label}, simultaneous=True)
         anchors = (label,) if label != 0 else ()
         new = {
-            s: tidy_update(s, e.subs(g, slope), anchors if s == f else ())
+            s: tidy_update(s, e.xreplace(values), anchors if s == f else ())
             for s, e in updates.items()
         }
         self.steps.append(
             Step(
                 f"With the loss l = {self.loss.expression} and label {label}:",
-                ((g, slope), *((prime(s), e) for s, e in new.items())),
+                (*values.items(), *((prime(s), e) for s, e in new.items())),
             )
         )
         seen = self._observables(coordinates, here)
-        rest = {s: tidy(factor.subs(g, slope) * s) for s, (_, factor) in carried.items()}
+        rest = {s: tidy(factor.xreplace(values) * s) for s, (_, factor) in carried.items()}
         if rest:
             self.steps.append(
                 Step(
@@ -330,7 +299,7 @@ class _Derivation:
     def _observables(self, coordinates: Coordinates, here: Mapping[Any, Any]) -> dict[str, Any]:
         """Return loss, kernel, gradient norm and, where they close, sharpness and its margin."""
         p = self.trained
-        slope = self.loss.derivative().subs(here, simultaneous=True)
+        slope = self._slope(here[f])
         curve = self.loss.derivative(2).subs(here, simultaneous=True)
         moving = sp.diag(*(int(i < len(self.moving)) for i in range(p)))
         total = (2 * g / n) * self.slopes + self.rule.decay * moving
@@ -364,36 +333,3 @@ def _check_closed(expressions: Iterable[sp.Expr], names: list[str]) -> None:
                         f"the gradient contains the pointwise function {vector}, which is not a "
                         "linear combination of the trained vectors",
                     )
-
-
-def _opaque(D: Any, gram: GramMatrix) -> tuple[sp.ImmutableMatrix, dict[sp.Symbol, sp.Expr]]:
-    """Replace the linearly independent functions of Gamma in D by opaque symbols."""
-    entries = [sp.expand(e) for e in D]
-    varying = [e for e in entries if e.free_symbols & set(gram.entries)]
-    terms = sorted(
-        {t.as_coeff_Mul()[1] for e in varying for t in sp.Add.make_args(e)}, key=sp.default_sort_key
-    )
-    rows = [tuple(_coefficient(e, t) for t in terms) for e in varying]
-    kept = independent(rows)
-    symbols = {sp.Symbol(f"t_{i}", real=True): row for i, row in enumerate(kept)}
-    functions = {
-        s: sp.Add(*(c * t for c, t in zip(row, terms, strict=True))) for s, row in symbols.items()
-    }
-    if not kept:
-        return sp.ImmutableMatrix(D), {}
-    system = sp.Matrix(kept).T
-
-    def opaque(e: sp.Expr) -> sp.Expr:
-        if not e.free_symbols & set(gram.entries):
-            return e
-        target = sp.Matrix([_coefficient(e, t) for t in terms])
-        weights = (system.T * system).LUsolve(system.T * target)
-        return sp.Add(*(w * s for w, s in zip(weights, symbols, strict=True)))
-
-    return sp.ImmutableMatrix(*D.shape, [opaque(e) for e in entries]), functions
-
-
-def _coefficient(expression: sp.Expr, term: sp.Expr) -> sp.Expr:
-    return sp.Add(
-        *(c for c, t in (x.as_coeff_Mul() for x in sp.Add.make_args(expression)) if t == term)
-    )

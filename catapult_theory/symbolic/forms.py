@@ -6,6 +6,7 @@ are small; an expanded one does. Among equal forms the one with the fewest opera
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import sympy as sp
@@ -16,6 +17,8 @@ from catapult_theory.symbolic.symbols import eta, n
 LARGEST_READABLE = 120
 # With more symbols than this factoring may take minutes.
 MOST_SYMBOLS = 10
+# The same for the terms that it has when it is multiplied out.
+LARGEST_EXPANDED = 40
 
 
 def readable(expression: sp.Expr) -> bool:
@@ -35,7 +38,23 @@ def readable(expression: sp.Expr) -> bool:
     True
     """
     few = len(expression.free_symbols) <= MOST_SYMBOLS
-    return bool(few and sp.count_ops(expression) <= LARGEST_READABLE)
+    return bool(
+        few
+        and sp.count_ops(expression) <= LARGEST_READABLE
+        and _terms(sp.sympify(expression)) <= LARGEST_EXPANDED
+    )
+
+
+def _terms(expression: sp.Expr) -> int:
+    """Return how many terms a sum of products has at most when multiplied out."""
+    if expression.is_Add:
+        return sum(_terms(part) for part in expression.args)
+    if expression.is_Mul:
+        return math.prod(_terms(part) for part in expression.args)
+    if expression.is_Pow and expression.exp.is_Integer and expression.exp > 0:
+        base = _terms(expression.base)
+        return math.comb(base + int(expression.exp) - 1, int(expression.exp))
+    return 1
 
 
 def collected(expression: sp.Expr) -> sp.Expr:

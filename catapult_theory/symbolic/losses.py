@@ -47,7 +47,9 @@ class Loss:
         >>> squared.derivative(), squared.derivative(2)
         (f - y, 1)
         """
-        return sp.simplify(sp.diff(self.expression, f, order))
+        slope = sp.diff(self.expression, f, order)
+        # Simplifying would merge the pieces of a piecewise loss into conditions nobody wrote.
+        return slope if slope.has(sp.Piecewise) else sp.simplify(slope)
 
     def gradient_rows(self, outputs: Any, targets: Any) -> Any:
         """Return dl/dF for matrices of outputs and targets (m x k), a matrix expression."""
@@ -82,11 +84,54 @@ class SoftmaxCrossEntropy:
         return ElementSum(LogSumExp(outputs)) - sp.Trace(targets.T * outputs)
 
 
+def huber(delta: Any = 1) -> Loss:
+    """Return the Huber loss: r^2/2 for |r| <= delta, else delta |r| - delta^2/2, with r = f - y.
+
+    Its derivative is continuous, r cut off at +-delta; so a step is the same from whichever side
+    of the kink it is computed. The second derivative jumps there: at the kink itself it is taken
+    as 1, the value inside.
+
+    Parameters
+    ----------
+    delta : number
+
+    Returns
+    -------
+    Loss
+
+    Raises
+    ------
+    InputError
+        If delta is not a positive number.
+
+    Examples
+    --------
+    >>> huber().derivative().subs({f: 5, y: 1}), huber().derivative().subs({f: 1.5, y: 1})
+    (1, 0.5)
+    """
+    width = sp.nsimplify(delta, rational=True) if isinstance(delta, (int, float)) else delta
+    if isinstance(delta, bool) or not (isinstance(width, sp.Expr) and width.is_number):
+        raise InputError(f"the Huber loss needs a number delta > 0, got {delta!r}")
+    if not (width.is_finite and width > 0):
+        raise InputError(f"the Huber loss needs delta > 0, got {delta!r}")
+    r = f - y
+    outside = width**2 / 2
+    pieces = (
+        (-width * r - outside, r < -width),
+        (width * r - outside, r > width),
+        (r**2 / 2, True),
+    )
+    return Loss("huber" if width == 1 else f"huber(delta={width})", sp.Piecewise(*pieces))
+
+
 squared = Loss("squared", (f - y) ** 2 / 2)
 logistic = Loss("logistic", sp.log(1 + sp.exp(-y * f)))
+exponential = Loss("exponential", sp.exp(-y * f))
 softmax_cross_entropy = SoftmaxCrossEntropy()
 
-NAMED = {loss.name: loss for loss in (squared, logistic, softmax_cross_entropy)}
+NAMED = {
+    loss.name: loss for loss in (squared, logistic, exponential, huber(), softmax_cross_entropy)
+}
 
 
 def get(loss: Any) -> Loss | SoftmaxCrossEntropy:

@@ -17,6 +17,7 @@ from sympy.matrices.expressions.slice import MatrixSlice
 
 from catapult_theory.errors import InputError, NotClosed, unknown_name
 from catapult_theory.symbolic.blocks import BlockGram
+from catapult_theory.symbolic.matrix_looks import Look, norm2, pushes
 from catapult_theory.symbolic.matrix_nodes import TopEigenvalue
 from catapult_theory.symbolic.matrix_output import placed, read, spread
 from catapult_theory.symbolic.model import Model
@@ -25,6 +26,7 @@ from catapult_theory.symbolic.update_map import Frame, Step, UpdateMap, prime
 from catapult_theory.symbolic.words import Factor, Polynomial, identity, shape_of, symbol
 
 Block = tuple[int, int]
+Blocks = Mapping[Block, Polynomial]
 
 
 def derive_matrix(model: Model, loss: Any, rule: Any, observables: Any = None) -> UpdateMap:
@@ -85,10 +87,9 @@ class _MatrixDerivation:
         rows, cols = self.output.shape
         self.X = model.data
         self.F = sp.MatrixSymbol("f", rows, cols)
-        self.g = sp.MatrixSymbol("g", rows, cols)
         self.Y = sp.MatrixSymbol("Y", rows, cols)
         self.R = sp.MatrixSymbol("R", rows, cols)
-        self.balanced = self.flat
+        self.flat = self.gram.symmetric | self.symmetric | {spread(self.R)}
 
     def _name_blocks(
         self, named: Mapping[str, Any]
@@ -122,35 +123,19 @@ class _MatrixDerivation:
         """The diagonal blocks under their names."""
         return frozenset(s for (i, j), s in self.names.items() if i == j)
 
-    def _renamed(self, polynomial: Polynomial) -> Polynomial:
-        """Return a polynomial of blocks in the names of the state."""
+    def _renamed(
+        self, polynomial: Polynomial, named: Mapping[Block, Any] | None = None
+    ) -> Polynomial:
+        """Return a polynomial of blocks in the names of the state, or those of another point."""
         index = {s: pair for pair, s in self.gram.blocks.items()}
+        names = self.names if named is None else named
 
         def replace(factor: Factor) -> Polynomial | None:
             pair = index.get(factor[0])
             if pair is None:
                 return None
             flip = factor[1] and self.names[pair] not in self.symmetric
-            return symbol(self.names[pair], flip) * self.scales[pair]
-
-        return polynomial.substituted(replace)
-
-    def _at_point(self, polynomial: Polynomial) -> Polynomial:
-        """Return the polynomial with the parameters where the gradient is taken."""
-        point, p = self.rule.point, self.p
-        index = {s: pair for pair, s in self.gram.blocks.items()}
-        if list(point) == [1] + [0] * (len(point) - 1):
-            return polynomial
-
-        def replace(factor: Factor) -> Polynomial | None:
-            if factor[0] not in index:
-                return None
-            i, j = index[factor[0]]
-            total = Polynomial({}, factor[0].shape)
-            for a, wa in enumerate(point):
-                for b, wb in enumerate(point):
-                    total = total + self.gram.block(a * p + i, b * p + j) * (wa * wb)
-            return total.transposed(self.gram.symmetric) if factor[1] else total
+            return symbol(names[pair], flip) * self.scales[pair]
 
         return polynomial.substituted(replace)
 
@@ -170,11 +155,6 @@ class _MatrixDerivation:
                 total[i, j] = (slope + slope.transposed(self.flat)) * sp.Rational(1, 2)
         return dict(sorted(total.items()))
 
-    @cached_property
-    def flat(self) -> frozenset[Any]:
-        """Matrices that are their own transposes, under any name."""
-        return self.gram.symmetric | self.symmetric | {spread(self.g), spread(self.R)}
-
     def _slope(self, parts: Any, direction: Polynomial, width: Any) -> Polynomial:
         """d tr(R^T A B C) = tr((A^T R C^T)^T dB); a transposed B gives the transpose."""
         before, factor, after = parts
@@ -192,19 +172,15 @@ class _MatrixDerivation:
                 blocks[i, i] = slope * (2 / n)
             else:
                 blocks[i, j] = slope * (1 / n)
-                blocks[j, i] = slope.transposed(self.balanced) * (1 / n)
+                blocks[j, i] = slope.transposed(self.flat) * (1 / n)
         return blocks
 
     def update_map(self) -> UpdateMap:
         """Run the derivation."""
-        definitions, slopes = self._definitions()
-        self.balanced = self.flat | {
-            next(iter(s.terms))[0][0] for (i, j), s in slopes.items() if i == j
-        }
-        G = self._gradient_blocks(slopes)
-        M = self._step_blocks(G)
+        definitions, here = self._definitions()
+        M = self._step_blocks(pushes(self, definitions, here))
         updates = self._updates(M)
-        seen = self._observables(G)
+        seen = self._observables(here)
         steps = self._steps(definitions, updates)
         shell = UpdateMap(
             model=self.model.name,
@@ -233,55 +209,75 @@ class _MatrixDerivation:
             steps=steps,
             threshold=self.rule.full_threshold(),
             decay=self.rule.decay,
+            batches=self.rule.batches,
         )
         named = self.model.observables or self.gram.groups
         return shell if named else _gathered(shell, self.gram)
 
-    def _definitions(self) -> tuple[dict[Any, Any], dict[Block, Polynomial]]:
-        """Return f, g and Z = dL/dblock in order, and the slopes in terms of the Z symbols."""
-        slopes = self._slopes(self.g)
-        output = self.output.mapped(lambda part: self._renamed(self._at_point(part)))
-        definitions: dict[Any, Any] = {
-            self.F: output.expression(),
-            self.g: self.loss.gradient_rows(self.F, self.Y),
-        }
-        m = self.output.shape[0]
+    def _definitions(self) -> tuple[dict[Any, Any], Look]:
+        """Return f, g and Z = dL/dblock in order, and the gradient at the parameters."""
+        definitions: dict[Any, Any] = {}
+        own = {k: s for k, s in self.names.items() if max(k) < self.p}
+        return definitions, self._look(own, "", definitions)
+
+    def look_at(self, point: Blocks, number: int, definitions: dict[Any, Any]) -> Look:
+        """Return the gradient at [Phi, P] A, having defined the Gram matrix A^T Gamma A there."""
+        flat, named = self.flat, {}
+        for (i, j), name in self.names.items():
+            if max(i, j) >= self.p:
+                continue
+            total = Polynomial({}, name.shape)
+            for (a, left), A in point.items():
+                for (b, right), B in point.items():
+                    if (left, right) == (i, j):
+                        total = total + A.transposed(flat) @ self._block(a, b) @ B
+            named[i, j] = sp.MatrixSymbol(f"{name.name}_{number}", *name.shape)
+            self.flat |= {named[i, j]} if i == j else set()
+            definitions[named[i, j]] = (total * (1 / self.scales[i, j])).matrix()
+        return self._look(named, f"_{number}", definitions)
+
+    def _look(self, named: Mapping[Block, Any], suffix: str, definitions: dict[Any, Any]) -> Look:
+        """Define f, g and Z from the blocks of a Gram matrix, and return the gradient there."""
+        rows, cols = self.output.shape
+        F, g = (sp.MatrixSymbol(f"{s}{suffix}", rows, cols) for s in "fg")
+        output = self.output.mapped(lambda part: self._renamed(part, named))
+        definitions[F] = output.expression()
+        definitions[g] = self.loss.gradient_rows(F, self.Y)
+        self.flat |= {spread(g)}
+        slopes = self._slopes(g)
         opaque: dict[Block, Polynomial] = {}
         for pair, slope in slopes.items():
             title = "Z" if len(slopes) == 1 else f"Z_{self.names[pair].name}"
-            Z = sp.MatrixSymbol(title, *self.names[pair].shape)
+            Z = sp.MatrixSymbol(f"{title}{suffix}", *self.names[pair].shape)
             scale = self.scales[pair]
-            value = (self._renamed(self._at_point(slope)) * (scale / m)).matrix()
-            definitions[Z] = placed(value, (self.g,))
+            value = (self._renamed(slope, named) * (scale / rows)).matrix()
+            definitions[Z] = placed(value, (g,))
+            self.flat |= {Z} if pair[0] == pair[1] else set()
             opaque[pair] = symbol(Z) * (1 / scale)
-        return definitions, opaque
+        blocks = {k: symbol(s) * self.scales[k] for k, s in named.items()}
+        return Look(blocks, self._gradient_blocks(opaque))
 
-    def _step_blocks(self, G: Mapping[Block, Polynomial]) -> dict[Block, Polynomial]:
-        """Return the blocks of M with Phi' = Phi M over parameters and buffers."""
+    def _step_blocks(self, push: Blocks) -> dict[Block, Polynomial]:
+        """Return the blocks of M with [Phi, P]' = [Phi, P] M, the gradient being [Phi, P] push."""
         p, c = self.p, range(self.rule.copies)
         blocks: dict[Block, Polynomial] = {}
         for new in c:
-            for old in c:
-                push = self.rule.slope[new] * self.rule.point[old]
-                for i in range(p):
-                    for j in range(p):
-                        total = Polynomial({}, (self.gram.columns(i), self.gram.columns(j)))
-                        if i == j:
-                            total = total + identity(
-                                self.gram.columns(i), self.rule.transfer[new, old]
-                            )
-                        if (i, j) in G and push != 0:
-                            total = total + G[i, j] * push
-                        if total.terms:
-                            blocks[old * p + i, new * p + j] = total
-        return blocks
+            for i in range(p):
+                for old in c:
+                    moved = identity(self.gram.columns(i), self.rule.transfer[new, old])
+                    if moved.terms:
+                        blocks[old * p + i, new * p + i] = moved
+            for (k, j), gradient in push.items():
+                pushed, place = gradient * self.rule.slope[new], (k, new * p + j)
+                blocks[place] = blocks[place] + pushed if place in blocks else pushed
+        return {k: b for k, b in blocks.items() if b.terms}
 
     def _block(self, i: int, j: int) -> Polynomial:
         """Return Gamma_ij in the names of the state."""
         return self._renamed(self.gram.block(i, j))
 
     def _updates(self, M: Mapping[Block, Polynomial]) -> dict[Any, Any]:
-        flat = self.balanced
+        flat = self.flat
         size = range(len(self.gram.matrices))
         updates = {}
         for (a, b), name in self.names.items():
@@ -293,23 +289,17 @@ class _MatrixDerivation:
             updates[name] = (total * (1 / self.scales[a, b])).matrix()
         return updates
 
-    def _observables(self, G: Mapping[Block, Polynomial]) -> dict[str, Any]:
+    def _observables(self, here: Look) -> dict[str, Any]:
         m = self.output.shape[0]
-        total = {**G}
+        total = {**here.gradient}
         decay = self.rule.decay
         for i in range(self.p):
             if decay != 0:
                 extra = identity(self.gram.columns(i), decay)
                 total[i, i] = total[i, i] + extra if (i, i) in total else extra
-        traces = []
-        for (i, a), left in total.items():
-            for (j, b), right in total.items():
-                if a == b:
-                    product = (left.transposed(self.balanced) @ self._block(i, j) @ right) * n
-                    traces += [c * _trace(word, self.balanced) for word, c in product.terms.items()]
         return {
             "loss": self.loss.total(self.F, self.Y) / m,
-            "grad_norm2": sp.Add(*traces),
+            "grad_norm2": norm2(Look(here.blocks, total), self.flat),
             "lam": TopEigenvalue(self._kernel_action(), self.R),
         }
 
@@ -362,14 +352,6 @@ class _MatrixDerivation:
                 tuple((prime(s), e) for s, e in updates.items()),
             ),
         )
-
-
-def _trace(word: Any, symmetric: frozenset[Any]) -> sp.Expr:
-    """Return the trace of a word, the same for all its rotations and for its transpose."""
-    flipped = tuple((a, False if a in symmetric else not t) for a, t in reversed(word))
-    turns = [w[i:] + w[:i] for w in (word, flipped) for i in range(len(w))]
-    first = min(turns, key=lambda w: [(t, a.name) for a, t in w])
-    return sp.Trace(sp.MatMul(*(a.T if t else a for a, t in first)))
 
 
 def _refuse_square(model: Model) -> None:

@@ -17,17 +17,22 @@ n = sp.Symbol("n", positive=True)
 eta = sp.Symbol("eta", positive=True)
 beta = sp.Symbol("beta", nonnegative=True)
 omega = sp.Symbol("omega", nonnegative=True)
+rho = sp.Symbol("rho", nonnegative=True)
+clip = sp.Symbol("clip", positive=True)
 y = sp.Symbol("y", real=True)
 f = sp.Symbol("f", real=True)
 g = sp.Symbol("g", real=True)
 lam = sp.Symbol("lam", nonnegative=True)
 
-STANDARD: Mapping[str, sp.Symbol] = {s.name: s for s in (n, eta, beta, omega, y, f, g, lam)}
+STANDARD: Mapping[str, sp.Symbol] = {
+    s.name: s for s in (n, eta, beta, omega, rho, clip, y, f, g, lam)
+}
 
 LATEX: Mapping[str, str] = {
     "eta": r"\eta",
     "beta": r"\beta",
     "omega": r"\omega",
+    "rho": r"\rho",
     "lam": r"\lambda",
     "kappa": r"\kappa",
     "Delta": r"\Delta",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections import namedtuple
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import astuple, dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -18,6 +18,7 @@ import sympy as sp
 
 from catapult_theory.errors import InputError, unknown_name
 from catapult_theory.symbolic import serialize
+from catapult_theory.symbolic.batches import Batches
 from catapult_theory.symbolic.symbols import LATEX, Inner, n
 
 SCHEMA = 1
@@ -123,6 +124,8 @@ class UpdateMap:
     threshold, decay : sympy.Expr
         A minimum is linearly stable where eta times the Hessian's top eigenvalue, which
         includes the weight decay, is below the threshold.
+    batches : Batches or None
+        The samples that each step sees, where these are not all of them.
     """
 
     model: str
@@ -142,6 +145,7 @@ class UpdateMap:
     steps: tuple[Step, ...] = ()
     threshold: Any = field(default_factory=lambda: sp.Integer(2))
     decay: Any = sp.S.Zero
+    batches: Batches | None = None
 
     def __post_init__(self) -> None:
         for name in ("updates", "observables", "carried", "gram", "definitions"):
@@ -471,6 +475,7 @@ class UpdateMap:
             "domain": serialize.dump(self.domain),
             "threshold": serialize.dump(self.threshold),
             "decay": serialize.dump(self.decay),
+            "batches": None if self.batches is None else astuple(self.batches),
             "observables": {k: serialize.dump(e) for k, e in self.observables.items()},
             "steps": [[s.text, serialize.dump(s.equations)] for s in self.steps],
         }
@@ -530,6 +535,7 @@ def _from_tree(tree: Mapping[str, Any]) -> UpdateMap:
         domain=load(tree["domain"]),
         threshold=load(tree["threshold"]),
         decay=load(tree["decay"]),
+        batches=Batches(*tree["batches"]) if tree.get("batches") else None,
         observables={k: load(e) for k, e in tree["observables"].items()},
         steps=tuple(Step(text, load(equations)) for text, equations in tree["steps"]),
         **{k: dict(load(tree[k])) for k in ("updates", "carried", "definitions", "gram")},

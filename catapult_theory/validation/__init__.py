@@ -7,6 +7,7 @@ from catapult_theory.validation.bisection import (
     scanned_boundary,
 )
 from catapult_theory.validation.boundary import BoundaryResult, digits_boundary, linear_boundary
+from catapult_theory.validation.closures import Cell, ClosureTable, closure_cell, closures
 from catapult_theory.validation.controls import with_wrong_coefficient
 from catapult_theory.validation.error_parts import ErrorParts, error_parts
 from catapult_theory.validation.exactness import ExactnessResult, exactness
@@ -18,6 +19,8 @@ from catapult_theory.validation.width_scaling import ScalingResult, Slope, width
 __all__ = [
     "BoundaryResult",
     "Bracket",
+    "Cell",
+    "ClosureTable",
     "ErrorParts",
     "ExactnessResult",
     "Row",
@@ -26,6 +29,8 @@ __all__ = [
     "Threshold",
     "ValidationReport",
     "bisect_boundary",
+    "closure_cell",
+    "closures",
     "digits_boundary",
     "error_parts",
     "exactness",

@@ -13,31 +13,47 @@ from typing import Any
 import autograd.numpy as anp
 import numpy as np
 import sympy as sp
+from autograd.tracer import getval
 
 from catapult_theory.errors import InputError, NotClosed, unknown_name
+from catapult_theory.networks.composite import Composite
 from catapult_theory.networks.optimizers import NAMED as RULES
 from catapult_theory.symbolic import losses, models, optimizers
 from catapult_theory.symbolic.closure import derive
 from catapult_theory.symbolic.model import Model
+from catapult_theory.symbolic.schedules import peaks_and_schedules
 from catapult_theory.symbolic.symbols import f, y
 from catapult_theory.symbolic.update_map import UpdateMap
 from catapult_theory.validation.forward_pass import evaluated, network_of
-from catapult_theory.validation.velocities import VelocityRule, WithVelocities
+from catapult_theory.validation.velocities import (
+    CompositeVelocities,
+    VelocityRule,
+    WithVelocities,
+)
 
 
 @dataclass(frozen=True)
 class RawRule:
-    """An optimizer of the networks by name, with the numbers that it needs.
+    """An optimizer of the networks, with the numbers that it needs.
 
     Parameters
     ----------
-    name : str
-    beta, weight_decay : float or array
+    rule : str or Composite
+        A name, or parts.
+    given : mapping
+        ``beta``, ``weight_decay`` and ``numbers`` of `train_network`; peaks where scheduled.
+    has_buffer : bool
+        Whether velocities travel with the parameters.
     """
 
-    name: str
-    beta: Any
-    weight_decay: Any
+    rule: Any
+    given: Mapping[str, Any]
+    has_buffer: bool = False
+
+    @property
+    def name(self) -> str:
+        """The name of the rule."""
+        return self.rule if isinstance(self.rule, str) else str(self.rule.name)
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,9 +141,10 @@ def pair(
     rest = _unused(optimizer, own, constants)
     network: Any = network_of(chosen, data, **{k: v for k, v in constants.items() if k in rest})
     update_map = _derived(chosen, loss, optimizer)
-    rule: Any = rates.name
-    if rates.name == "heavy_ball":
-        network, rule = WithVelocities(network), VelocityRule()
+    rule: Any = rates.rule
+    if rates.has_buffer:
+        network = WithVelocities(network)
+        rule = VelocityRule() if isinstance(rule, str) else CompositeVelocities(rule)
     return Pairing(
         model=chosen, network=network, rule=rule, loss=raw_loss(loss), rates=rates,
         update_map=update_map, constants=dict(constants), loss_name=losses.get(loss).name,
@@ -176,7 +193,7 @@ def raw_rule(optimizer: Any, constants: Mapping[str, Any]) -> RawRule:
     ----------
     optimizer : str or Optimizer
     constants : mapping
-        Values of ``beta`` and ``omega`` where they are symbols.
+        Values of ``beta``, ``omega``, ``rho`` and ``clip`` where they are symbols.
 
     Returns
     -------
@@ -196,15 +213,26 @@ def raw_rule(optimizer: Any, constants: Mapping[str, Any]) -> RawRule:
     if isinstance(rule, optimizers.Coordinatewise):
         if rule.name not in RULES:
             raise unknown_name("optimizer of networks", rule.name, RULES)
-        return RawRule(rule.name, 0.0, 0.0)
-    decay = evaluated(sp.sympify(rule.decay), constants)
-    if rule == optimizers.gd(rule.decay if rule.decay != 0 else None):
-        return RawRule("gd", 0.0, decay)
-    momentum = rule.transfer[0, 1] if rule.copies == 2 else sp.S.Zero
-    known = optimizers.heavy_ball(momentum, rule.decay if rule.decay != 0 else None)
-    if (rule.transfer, rule.slope, rule.point) != (known.transfer, known.slope, known.point):
-        raise InputError(f"brute-force training knows {', '.join(RULES)}, not {rule.name}")
-    return RawRule("heavy_ball", evaluated(momentum, constants), decay)
+        return RawRule(rule.name, {"beta": 0.0, "weight_decay": 0.0})
+    recipe = rule.recipe
+    if recipe is None:
+        raise InputError(
+            f"brute-force training has no rule for {rule.name}: build it from gd, a momentum rule "
+            "and what composes them in ct.optimizers"
+        )
+    peaks, _ = peaks_and_schedules(dict(constants))
+    used = {"rho": recipe.ascent != "none", "clip": recipe.rescaling == "clip"}
+    numbers = {k: evaluated(getattr(recipe, k), peaks) for k, wanted in used.items() if wanted}
+    given = {
+        "beta": evaluated(sp.sympify(recipe.beta), peaks),
+        "weight_decay": evaluated(sp.sympify(recipe.omega), peaks),
+        "numbers": numbers,
+    }
+    parts = (recipe.decay, recipe.rescaling, recipe.ascent)
+    buffered = recipe.momentum != "none"
+    if parts == ("coupled", "none", "none") and recipe.momentum in ("none", "heavy_ball"):
+        return RawRule("heavy_ball" if buffered else "gd", given, buffered)
+    return RawRule(Composite(recipe.momentum, *parts), given, buffered)
 
 
 def raw_loss(loss: Any) -> Any:
@@ -231,7 +259,27 @@ def raw_loss(loss: Any) -> Any:
     cost = losses.get(loss)
     if losses.NAMED.get(cost.name) == cost or not isinstance(cost, losses.Loss):
         return cost.name
+    if isinstance(cost.expression, sp.Piecewise):
+        return _by_pieces(cost.expression)
     return sp.lambdify([f, y], cost.expression, modules=[anp])
+
+
+def _by_pieces(expression: sp.Piecewise) -> Any:
+    """Return a piecewise loss of arrays: of each entry the first piece whose condition holds."""
+    pieces = [
+        (sp.lambdify([f, y], piece, modules=[anp]), sp.lambdify([f, y], condition, modules="numpy"))
+        for piece, condition in expression.args
+    ]
+
+    def loss(F: Any, Y: Any) -> Any:
+        total, left = 0.0, np.ones(np.shape(getval(F)), dtype=bool)
+        for piece, condition in pieces:
+            here = left & np.asarray(condition(getval(F), getval(Y)), dtype=bool)
+            left = left & ~here
+            total = total + anp.where(here, piece(F, Y), 0.0)
+        return total
+
+    return loss
 
 
 def _derived(model: Model, loss: Any, optimizer: Any) -> UpdateMap | None:

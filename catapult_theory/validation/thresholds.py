@@ -285,7 +285,7 @@ def trained_base(both: Pairing) -> Any:
 def _trained(both: Pairing, data: Any, eta: Array, steps: int, start: Any) -> Any:
     return train_network(
         both.network, data, eta=eta, steps=steps, start=start, optimizer=both.rule,
-        loss=both.loss, beta=both.rates.beta, weight_decay=both.rates.weight_decay,
+        loss=both.loss, **both.rates.given,
     )  # fmt: skip
 
 
@@ -306,7 +306,7 @@ def _minimum(
     ])  # fmt: skip
     summary = train_summary(
         both.network, data, eta=rates, steps=SETTLING_STEPS, start=lanes, optimizer=both.rule,
-        loss=both.loss, beta=both.rates.beta, weight_decay=both.rates.weight_decay,
+        loss=both.loss, **both.rates.given,
     )  # fmt: skip
     return dict(summary.parameters)
 

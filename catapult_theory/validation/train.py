@@ -18,7 +18,10 @@ from catapult_theory.codegen.labels import describe, flags, versions
 from catapult_theory.codegen.run_start import core_dims
 from catapult_theory.errors import InputError, unknown_name
 from catapult_theory.networks import TrainingStatus, gaussian_start, train_network
+from catapult_theory.symbolic import optimizers
+from catapult_theory.symbolic.schedules import peak
 from catapult_theory.symbolic.update_map import UpdateMap
+from catapult_theory.validation.course import Course
 from catapult_theory.validation.problem import Pairing, pair
 
 Array = Any
@@ -57,8 +60,9 @@ def train(
         X of shape (m, d), y of shape (m,) or (m, k), for matrix models.
     n : int, optional
         Width; may be left out when ``start`` holds arrays.
-    eta : float or array of shape (e,)
-        Learning rate; an array makes a dimension ``eta``.
+    eta : float, array of shape (e,) or Schedule
+        Learning rate; an array makes a dimension ``eta``, and so does a schedule with several
+        peaks.
     steps : int
     optimizer : str or Optimizer
     loss : str, Loss or sympy.Expr
@@ -93,17 +97,20 @@ def train(
     (('step',), True, 1)
     """
     both = pair(model, data, optimizer, loss, **parameters)
+    rule = optimizers.get(optimizer)
+    course = Course({**parameters, "eta": eta}, data, getattr(rule, "batches", None), steps)
     names = _observables(observables)
     law = gaussian_start(seeds=_seeds(seed)) if isinstance(start, str) else start
     if isinstance(start, str) and start != "gaussian":
         raise unknown_name("start", start, ["gaussian"])
-    raw, lanes, coords = _lanes(both, law, n, eta, seed)
+    rates = peak(eta)
+    raw, lanes, coords = _lanes(both, law, n, rates, seed)
     recorded = ["output", *(["gram"] if both.update_map is not None else [])]
     if not both.model.is_matrix or "lam" in names:
         recorded.append("lam")
     result = train_network(
-        both.network, data, eta=eta, steps=steps, n=n, start=raw, optimizer=both.rule,
-        loss=both.loss, beta=both.rates.beta, weight_decay=both.rates.weight_decay,
+        both.network, data, eta=rates, steps=steps, n=n, start=raw, optimizer=both.rule,
+        loss=both.loss, **both.rates.given, **course.raw,
         record=recorded, every=every, progress=progress,
     )  # fmt: skip
     return _dataset(both, result, (lanes, coords), every, law, sizes_of(data))

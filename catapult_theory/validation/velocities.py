@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from catapult_theory.networks import optimizers
+from catapult_theory.networks.composite import Composite, GradientAt
 from catapult_theory.networks.optimizers import Buffers, Optimizer, Rates
 from catapult_theory.networks.parameters import Array, Network, Parameters, Shapes, frozen_of
 
@@ -123,6 +124,59 @@ class VelocityRule:
         new, moved = self.rule.step(own, {"P": velocity}, slope, rates, number)
         held = {name: a for name, a in parameters.items() if name not in own}
         return {**held, **new, **{PREFIX + name: a for name, a in moved["P"].items()}}, buffers
+
+    def threshold(self, rates: Rates) -> Array | None:
+        """Return the bound of the rule on eta * curvature."""
+        return self.rule.threshold(rates)
+
+
+@dataclass(frozen=True)
+class CompositeVelocities:
+    """A composite rule with momentum, on parameters and buffers that travel together.
+
+    Parameters
+    ----------
+    rule : Composite
+
+    Examples
+    --------
+    >>> CompositeVelocities(Composite("nesterov")).name
+    'nesterov'
+    """
+
+    rule: Composite
+
+    @property
+    def name(self) -> str:
+        """The name of the rule."""
+        return self.rule.name
+
+    @property
+    def momentum(self) -> str:
+        """Its kind of momentum."""
+        return self.rule.momentum
+
+    def buffers(self, parameters: Mapping[str, Array]) -> Buffers:
+        """Return no buffers: the velocities are parameters."""
+        return {}
+
+    def advance(
+        self,
+        parameters: Parameters,
+        buffers: Buffers,
+        gradient_at: GradientAt,
+        rates: Rates,
+    ) -> tuple[Parameters, Buffers]:
+        """Return parameters and velocities after one step of the rule."""
+        own = {name: a for name, a in parameters.items() if not name.startswith(PREFIX)}
+        velocity = {name: parameters[PREFIX + name] for name in own}
+
+        new, moved = self.rule.advance(own, {"P": velocity}, gradient_at, rates)
+        return {**new, **{PREFIX + name: a for name, a in moved["P"].items()}}, buffers
+
+    def effective_decay(self, rates: Rates) -> Array:
+        """Return the weight decay that the loss effectively has."""
+        return self.rule.effective_decay(rates)
 
     def threshold(self, rates: Rates) -> Array | None:
         """Return the bound of the rule on eta * curvature."""

@@ -259,8 +259,8 @@ def _distances(
     drawn = {k: a.reshape(seeds, *a.shape[-len(both.own_shapes[k]) :]) for k, a in drawn.items()}
     result = train_network(
         both.network, data, eta=eta, steps=steps, start=both.raw_start(drawn),
-        optimizer=both.rule, loss=both.loss, beta=both.rates.beta,
-        weight_decay=both.rates.weight_decay, record={"output": 1, "gram": 1},
+        optimizer=both.rule, loss=both.loss, **both.rates.given,
+        record={"output": 1, "gram": 1},
     )  # fmt: skip
     raw = states_of(both.update_map, result["gram"], n, sizes_of(data))  # type: ignore[arg-type]
     first = {name: a[0] for name, a in raw.items()}

@@ -1,0 +1,64 @@
+"""The table model x loss x optimizer: a fixed sample by default, every cell in the full tier."""
+
+from __future__ import annotations
+
+import pytest
+
+from catapult_theory.errors import InputError
+from catapult_theory.symbolic import losses, models
+from catapult_theory.validation.closures import (
+    Cell,
+    ClosureTable,
+    closure_cell,
+    combinations,
+    rules,
+    sample,
+)
+
+EVERY = combinations()
+
+
+def check(key):
+    cell = closure_cell(*key)
+    assert cell.status in ("exact", "not closed", "not meaningful"), str(cell)
+    if cell.status == "exact":
+        assert cell.error <= cell.tolerance <= 1e-12
+        assert not cell.control <= cell.tolerance
+    else:
+        assert cell.reason
+
+
+@pytest.mark.parametrize("key", sample(EVERY), ids=", ".join)
+def test_a_sample_of_the_table(key):
+    check(key)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("key", EVERY, ids=", ".join)
+def test_every_cell_of_the_table(key):
+    check(key)
+
+
+def test_the_table_has_every_model_loss_and_optimizer_and_the_sample_too():
+    for keys in (EVERY, sample(EVERY)):
+        for axis, known in enumerate((models.NAMED, losses.NAMED, rules())):
+            assert {key[axis] for key in keys} == set(known)
+    assert len(EVERY) == len(models.NAMED) * len(losses.NAMED) * len(rules())
+
+
+def test_a_failed_cell_fails_the_table_and_reasons_are_numbered_once():
+    cells = (
+        Cell("uv", "squared", "gd", "exact", 1e-15, 1e-3, 1e-12),
+        Cell("uv", "squared", "adam", "not closed", reason="grad_i^2 leaves"),
+        Cell("uv", "huber", "adam", "not closed", reason="grad_i^2 leaves"),
+    )
+    table = ClosureTable(cells)
+    assert table.passed
+    assert table.to_markdown().count("grad_i^2 leaves") == 1
+    assert "| gd | exact 1e-15 |" in table.to_markdown()
+    assert not ClosureTable((*cells, Cell("uv", "huber", "gd", "failed", 1.0, 1.0, 1e-12))).passed
+
+
+def test_unknown_names_are_refused():
+    with pytest.raises(InputError, match="huber"):
+        combinations(loss="hubber")
