@@ -139,3 +139,10 @@ def test_the_command_line_says_what_is_wrong_with_a_model(text, says):
 
     with pytest.raises(InputError, match=says):
         model_of(text)
+
+
+def test_no_upper_edge_is_claimed_where_none_was_measured():
+    for model in (ct.models.quadratic_activation(), ct.models.matrix_sensing()):
+        assert ct.phase_bounds(ct.derive(model)).eta_max.status == "open"
+    linear = ct.phase_bounds(ct.derive(ct.models.linear(outputs=2))).eta_max
+    assert linear.status.startswith("measured")

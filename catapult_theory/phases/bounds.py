@@ -301,7 +301,9 @@ def _matrix_bounds(update_map: UpdateMap) -> PhaseBounds:
         "eta_crit", threshold / (top + decay), "derived", "linear stability",
         note=f"in {what}, at the start",
     )  # fmt: skip
-    plain = squared and update_map.optimizer == "gd"
+    # The estimate was measured on the two-layer linear network: one frame of two matrices.
+    two_layers = update_map.frame.trained == 2 and not update_map.frame.groups
+    plain = squared and update_map.optimizer == "gd" and two_layers
     largest = Bound(
         "eta_max", 4 / lam if plain else None, LARGE_WIDTH if plain else "open",
         "theory, section 5, m samples" if plain else "",
