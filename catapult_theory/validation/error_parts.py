@@ -316,7 +316,7 @@ class _RawNetwork:
         slope = [self._number(e) for e in self.rule.slope]
         names = list(copies[0])
         place = {k: _combined(point, [c[k] for c in copies]) for k in names}
-        gradient = self._gradient(place)
+        gradient = self._pulled(place)
         new = []
         for i in range(len(copies)):
             row = [self._number(e) for e in self.rule.transfer[i, :]]
@@ -325,6 +325,24 @@ class _RawNetwork:
                 for k in names
             })  # fmt: skip
         return new
+
+    def _pulled(self, place: dict[str, list[Any]]) -> dict[str, list[Any]]:
+        """Return scale * grad L(place + ascent * grad L(place)), for rules that have these."""
+        ascent, scale = getattr(self.rule, "ascent", 0), getattr(self.rule, "scale", 1)
+        gradient = self._gradient(place)
+        if ascent != 0:
+            far = self._factor(ascent, gradient)
+            moved = {k: _combined([1, far], [a, gradient[k]]) for k, a in place.items()}
+            gradient = self._gradient(moved)
+        size = self._factor(scale, gradient)
+        return {k: [size * x for x in a] for k, a in gradient.items()}
+
+    def _factor(self, expression: Any, gradient: Mapping[str, list[Any]]) -> Any:
+        """Return a factor of the gradient, a function of its norm where that is a symbol."""
+        body = sp.sympify(expression).subs(self.table)
+        norm = mpmath.sqrt(mpmath.fsum(x * x for a in gradient.values() for x in a))
+        symbols = sorted(body.free_symbols, key=str)
+        return sp.lambdify(symbols, body, "mpmath")(*(norm for _ in symbols)) * mpmath.mpf(1)
 
     def _gradient(self, place: dict[str, list[Any]]) -> dict[str, list[Any]]:
         """Return central differences; their error is of the square of the small step."""
