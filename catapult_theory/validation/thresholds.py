@@ -27,6 +27,7 @@ from catapult_theory.phases.bounds import phase_bounds
 from catapult_theory.symbolic import models, optimizers
 from catapult_theory.symbolic.analysis import analyse
 from catapult_theory.symbolic.closure import derive
+from catapult_theory.symbolic.fixed_points import fixed_points
 from catapult_theory.symbolic.symbols import lam
 from catapult_theory.validation.bisection import Bracket, scanned_boundary
 from catapult_theory.validation.problem import Pairing, pair
@@ -351,7 +352,7 @@ def _closed_form(
         return bound.expr, np.array(values)
     numbers = {s: constants[s.name] for s in update_map.constants if s.name in constants}
     numbers |= {s: n for s in update_map.constants if s.name == "n"}
-    for family in analyse(update_map).minima:
+    for family in fixed_points(update_map):
         place = family.physical.get(lam, lam)
         here = [float(sp.sympify(place).subs({**numbers, lam: c})) for c in curvature]
         expr = family.stability.threshold
