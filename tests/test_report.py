@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -12,13 +13,15 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from catapult_theory.errors import CatapultError, InputError, OutputError
-from catapult_theory.report import pipeline
+from catapult_theory.report import pipeline, stages
 from catapult_theory.report.cells import cells_of, math, printed, prose, render
 from catapult_theory.report.page import page
 from catapult_theory.report.pipeline import write_report
 from catapult_theory.report.section import Section, Settings, Table
 from catapult_theory.report.style import save
 from catapult_theory.report.tables import as_text
+
+FOLDER = Path(__file__).parent.parent / "derivations"
 
 
 def drawn(settings, progress):
@@ -68,6 +71,18 @@ def test_page_escapes_what_it_is_given(tmp_path):
     html = page(Settings(tmp_path, False, 0, None), [section])
     assert "a &lt; b" in html
     assert "if a &lt; b: pass" in html
+
+
+def test_the_proofs_are_shown_with_their_statements_and_not_said_to_be_checked(
+    monkeypatch, tmp_path
+):
+    monkeypatch.setattr(stages, "DERIVATIONS", tmp_path)  # no script: nothing has to run
+    section = stages.text_stage(Settings(tmp_path, False, 0, None), lambda i, n: None)
+    assert "<summary>proof: whitened_data.v (samples-C, samples-D)</summary>" in section.html
+    assert "<summary>proof: vectors.v (lemmas)</summary>" in section.html
+    assert section.html.count("<details>") == len(list(FOLDER.glob("*.v")))
+    assert "1 &lt;= energy O" in section.html
+    assert "did not check" in section.html
 
 
 STOPS = [

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from catapult_theory.report.cells import render
 from catapult_theory.report.maps import maps
 from catapult_theory.report.section import Section, Settings, Table
 from catapult_theory.report.style import save
+from catapult_theory.rigor.proofs import STATEMENTS, Place, find_folder
 from catapult_theory.rigor.verify import verify
 from catapult_theory.symbolic import models
 from catapult_theory.symbolic.update_map import UpdateMap
@@ -34,6 +36,10 @@ Progress = Callable[[int, int], None]
 DERIVATIONS = Path(__file__).parents[2] / "derivations"
 # The order of reading; scripts that are not named follow in the order of their names.
 FIRST = ("closure_theorem", "uv_model", "labelled_uv_model", "linear_network")
+NOT_CHECKED_HERE = (
+    "The proofs about whole runs, as they are written for Coq. Making this page did not check "
+    "them: catapult prove does."
+)
 START = {"f": 1.0, "lam": 2.0}
 CLAIMS = (
     ("lambda' = lambda + eta*f**2/n*(eta*lambda - 4)", "uv", None),
@@ -155,19 +161,38 @@ def claim_stage(settings: Settings, progress: Progress) -> Section:
 
 
 def text_stage(settings: Settings, progress: Progress) -> Section:
-    """Run the derivation scripts, two at a time, and render them."""
+    """Run the derivation scripts, two at a time, and render them; show the proofs beside them."""
     scripts = sorted(DERIVATIONS.glob("*.py"), key=_reading_order)
-    if not scripts:
-        return Section("Derivations", "The derivation scripts are not part of this installation.")
     if settings.quick:
         return Section("Derivations", "Left out of a quick report: the full one runs them.")
+    if not scripts:
+        text = "The derivation scripts are not part of this installation."
+        return Section("Derivations", text, html=_proofs())
     parts = []
     with ThreadPoolExecutor(max_workers=settings.threads or 2) as pool:
         for i, (title, html) in enumerate(pool.map(render, scripts)):
             parts.append(f"<details><summary>{title}</summary>{html}</details>")
             progress(i + 1, len(scripts))
     text = "Each is a script of the folder derivations/, run for this page; its checks passed."
-    return Section("Derivations", text, html="\n".join(parts))
+    return Section("Derivations", text, html="\n".join([*parts, _proofs()]))
+
+
+def _proofs() -> str:
+    """Return the Coq files as HTML, each under its name and the statements that it proves."""
+    folder = find_folder()
+    if folder is None:
+        return ""
+    parts = [f"<p>{NOT_CHECKED_HERE}</p>"]
+    for file in sorted(folder.glob("*.v")):
+        text = escape(file.read_text())
+        title = _proof_title(file.stem)
+        parts.append(f"<details><summary>{title}</summary><pre>{text}</pre></details>")
+    return "\n".join(parts)
+
+
+def _proof_title(file: str) -> str:
+    placed = [name for name, p in STATEMENTS.items() if isinstance(p, Place) and p.file == file]
+    return f"proof: {file}.v ({', '.join(placed) or 'lemmas'})"
 
 
 def _reading_order(script: Path) -> tuple[int, str]:
