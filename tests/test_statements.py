@@ -74,6 +74,7 @@ def test_what_takes_longer_is_so_again(name):
 
 
 @needs_coq
+@pytest.mark.full
 def test_a_proved_statement_is_checked_by_coq():
     (checked,) = check_statements(["wd"])
     assert checked.status == "passed", checked.finding.detail
