@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import _thread
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,7 @@ from catapult_theory import cli
 from catapult_theory.errors import InputError
 from catapult_theory.rigor import verify, verify_file
 from catapult_theory.rigor.claim_file import Entry, judge_entries, read_file
-from catapult_theory.rigor.deadline import OutOfTime, time_limit
+from catapult_theory.rigor.deadline import OutOfTime, within
 from catapult_theory.symbolic import models
 from catapult_theory.symbolic.closure import derive
 
@@ -163,43 +165,84 @@ def test_reading_whose_time_is_up_is_an_error(uv, monkeypatch) -> None:
         verify("lam' = lam", uv, timeout=0.2)
 
 
+def nothing_is_left() -> bool:
+    """Whether every worker is gone; one that has ended may still be tidied away."""
+    for _ in range(1000):
+        if not any(t.name == "bounded work" for t in threading.enumerate()):
+            return True
+        time.sleep(0.002)
+    return False
+
+
+def _endless() -> None:
+    while True:
+        pass
+
+
 def _stubborn() -> None:
-    with time_limit(0.1):
-        while True:
-            try:
-                time.sleep(0.001)
-            except Exception:
-                continue
+    while True:
+        try:
+            time.sleep(0.001)
+        except Exception:
+            continue
 
 
-def test_ordinary_handlers_do_not_swallow_the_end_of_time() -> None:
+@pytest.mark.parametrize("work", [_endless, _stubborn])
+def test_work_whose_time_is_up_is_stopped_and_leaves_no_thread_behind(work) -> None:
     with pytest.raises(OutOfTime):
-        _stubborn()
+        within(0.1, work)
+    assert nothing_is_left()
 
 
-def test_a_block_in_time_leaves_nothing_behind() -> None:
+def test_what_the_work_returns_or_raises_is_handed_on() -> None:
     for _ in range(50):
-        with time_limit(0.01):
-            pass
-    with time_limit(None):
-        time.sleep(0.02)
+        assert within(5.0, lambda: 3) == 3
+        assert within(None, threading.get_ident) == threading.get_ident()
+    with pytest.raises(ZeroDivisionError):
+        within(5.0, lambda: 1 // 0)
 
 
 def test_time_is_bounded_in_threads_other_than_the_first(uv) -> None:
-    found = []
+    found: list[object] = []
 
     def work() -> None:
         try:
-            with time_limit(0.1):
-                while True:
-                    pass
+            within(0.1, _endless)
         except OutOfTime:
             found.append("stopped")
+        found.append(within(5.0, lambda: "later"))
 
     thread = threading.Thread(target=work)
     thread.start()
     thread.join()
-    assert found == ["stopped"]
+    assert found == ["stopped", "later"]
+
+
+@pytest.mark.parametrize(("outer", "inner"), [(0.1, 60.0), (60.0, 0.1)])
+def test_bounds_nest_and_the_nearer_one_stops_the_work(outer, inner) -> None:
+    with pytest.raises(OutOfTime, match=r"stopped after 0\.1 s"):
+        within(outer, lambda: within(inner, _endless))
+    assert nothing_is_left()
+
+
+def test_an_interrupted_caller_stops_the_work_and_is_interrupted() -> None:
+
+    def interrupt() -> None:
+        time.sleep(0.2)
+        _thread.interrupt_main()
+        _endless()
+
+    with pytest.raises(KeyboardInterrupt):
+        within(60.0, interrupt)
+    assert nothing_is_left()
+
+
+def test_interruptions_that_come_as_the_work_ends_touch_no_later_work() -> None:
+    # Works that end about when their time is up: either answer, and nothing afterwards.
+    for i in range(100):
+        with suppress(OutOfTime):
+            assert within(0.002, lambda: time.sleep(0.0018 + 4e-6 * i)) is None  # noqa: B023
+        sum(range(1000))
 
 
 @pytest.mark.parametrize("seconds", [0, -1, "1", True, float("nan")])

@@ -29,6 +29,10 @@ Factor = tuple[str, bool]  # a name, and whether it stands transposed
 Word = tuple[Factor, ...]
 
 
+class NotPolynomial(ArithmeticError):
+    """A power of an expression that is no polynomial in contractions."""
+
+
 class Path(NamedTuple):
     """An open chain: its two ends (labels, or cuts) and the factors between them."""
 
@@ -367,8 +371,10 @@ class Algebra:
 
         Raises
         ------
-        ValueError
+        NotPolynomial
             If the power is not a polynomial in contractions.
+        ClaimError
+            If it is too large.
         """
         own = Fraction(exponent)
         if own.denominator == 1 and own >= 0:
@@ -377,11 +383,11 @@ class Algebra:
                 out = self.product(out, value)
             return out
         if len(value.terms) != 1:
-            raise ValueError("a negative or broken power of a sum")
+            raise NotPolynomial("a negative or broken power of a sum")
         ((monomial, c),) = value.terms.items()
         root = _rational_power(c, own)
         if monomial.parts or root is None:
-            raise ValueError("a negative or broken power of a product of matrices")
+            raise NotPolynomial("a negative or broken power of a product of matrices")
         scalars = tuple((name, e * own) for name, e in monomial.scalars)
         return Contraction({Monomial(scalars, ()): root}, {})
 

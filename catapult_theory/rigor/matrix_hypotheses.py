@@ -15,6 +15,7 @@ from catapult_theory.rigor.contractions import (
     UNIT,
     Contraction,
     Monomial,
+    NotPolynomial,
     Path,
     in_order,
 )
@@ -135,7 +136,7 @@ class Hypotheses:
             return value
         try:
             return self.vocabulary.algebra.substituted(value, self.matrices, self.scalars)
-        except (ZeroDivisionError, ValueError) as cause:
+        except (ZeroDivisionError, NotPolynomial) as cause:
             raise ClaimError(
                 "under the hypotheses the claim divides by zero or by a sum"
             ) from cause

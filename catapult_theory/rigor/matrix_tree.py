@@ -25,6 +25,7 @@ from catapult_theory.rigor.contractions import (
     Algebra,
     Contraction,
     Monomial,
+    NotPolynomial,
     Path,
     Work,
 )
@@ -376,7 +377,7 @@ class MatrixReader:
         algebra = self.algebra
         try:
             return Value(algebra.product(algebra.power(value.top, -1), value.bottom))
-        except ValueError:
+        except NotPolynomial:
             return Value(value.bottom, value.top)
 
     def _power(self, node: ast.BinOp, after: bool, depth: int) -> Value:
@@ -412,7 +413,7 @@ class MatrixReader:
             return self._raised(Value(value.bottom, value.top), -exponent, where)
         try:
             return Value(algebra.power(value.top, exponent), algebra.power(value.bottom, exponent))
-        except ValueError:
+        except NotPolynomial:
             root = self._function("sqrt", value)
             return self._raised(root, 2 * exponent, where)
 

@@ -6,8 +6,8 @@ independent matrices are; what differs is refuted by a small network in whole nu
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any
 
@@ -15,11 +15,12 @@ import numpy as np
 import sympy as sp
 
 from catapult_theory.rigor.claims import Verdict, power_text
-from catapult_theory.rigor.contractions import Contraction, Monomial
+from catapult_theory.rigor.contractions import Contraction
 from catapult_theory.rigor.counterexample import Counterexample, Meaningless
 from catapult_theory.rigor.matrix_display import shown
 from catapult_theory.rigor.matrix_hypotheses import Hypotheses, quotient_difference
 from catapult_theory.rigor.matrix_inequalities import Numbers, matrix_certificate
+from catapult_theory.rigor.matrix_orders import Orders
 from catapult_theory.rigor.matrix_reading import MatrixClaim, MatrixHypothesis
 from catapult_theory.rigor.matrix_states import State, sign_of, states
 from catapult_theory.rigor.matrix_tree import (
@@ -41,8 +42,10 @@ from catapult_theory.symbolic.update_map import show
 _EXACT = "equal normal forms in independent matrices, for all sizes"
 _UNDECIDED = "no small network refutes it, and its chains, squares and Gram forms do not prove it"
 _UNTOLD = "the normal forms differ, but no small network that meets the hypotheses shows it"
-# Products of two terms that the search for a near miss may form: about a second.
-_NEAR_MISSES = 40_000
+# Products of two terms that judging a claim, and the search for a near miss, may form: some
+# tenths of a second each.
+_JUDGING = 30_000
+_NEAR_MISSES = 20_000
 _RANK = ("holds", "holds-asymptotically", "holds-under-hypotheses", "not-checked", "fails")
 
 
@@ -70,7 +73,9 @@ class MatrixJudge:
             relations = self.claim.relations()
         except Misfit as cause:
             return self._misfit(cause)
-        found = [self._judge(relation) for relation in relations]
+        # The names' own values, worked out while reading, do not count.
+        bounded = replace(self, vocabulary=self.vocabulary.bounded(_JUDGING))
+        found = [bounded._judge(relation) for relation in relations]
         worst = max(found, key=lambda v: _RANK.index(v.status))
         certificates = tuple(dict.fromkeys(v.certificate for v in found if v.certificate))
         texts = tuple(dict.fromkeys(h for v in found for h in v.hypotheses))
@@ -142,7 +147,12 @@ class MatrixJudge:
         example = self._search(relation, given)
         if example is None:
             return self._verdict("not-checked", difference, hypotheses=texts, hint=_UNTOLD)
-        order = self._relative_order(relation, own, given)
+        order = self._order(relation, own, given)
+        if order is None:
+            hint = "false at finite width; its order in 1/n could not be read off"
+            return self._verdict(
+                "not-checked", difference, counterexample=example, hypotheses=texts, hint=hint
+            )
         near = self._near_miss(given)
         parts = [str(near) if near else "", self._true_equation(relation)]
         exact = "; ".join(part for part in parts if part)
@@ -162,8 +172,9 @@ class MatrixJudge:
         """Return the small change that mends an equation."""
         if self.claim.text.lower().startswith("conserved"):
             return None
-        reader = MatrixReader(self.vocabulary, self.claim.reader.source, _NEAR_MISSES)
-        screen = MatrixScreen(reader, given)
+        names = self.vocabulary.bounded(_NEAR_MISSES)
+        reader = MatrixReader(names, self.claim.reader.source, _NEAR_MISSES)
+        screen = MatrixScreen(reader, replace(given, vocabulary=names))
         return mended(self.claim.tree, self.vocabulary.known, True, screen)
 
     def _exact(self) -> Verdict:
@@ -179,37 +190,20 @@ class MatrixJudge:
                 kept = fewer
         return tuple(h.text for h in kept)
 
-    def _relative_order(
+    def _order(
         self, relation: MatrixRelation, difference: Contraction, given: Hypotheses
-    ) -> Fraction:
-        """Return k with |difference| = O(n^-k) beside the leading terms of the two sides."""
-        bottom = given.at(relation.left.bottom)
-        if relation.left.bottom.key != relation.right.bottom.key:
-            other = given.at(relation.right.bottom)
-            bottom = self.vocabulary.algebra.product(bottom, other)
-        leading = []
-        for term in relation.terms:
-            top = given.at(term.top)
-            if not top.is_zero:
-                leading.append(self._order(top) - self._order(given.at(term.bottom)))
-        return max(leading) + self._order(bottom) - self._order(difference)
-
-    def _order(self, value: Contraction) -> Fraction:
-        return max(self._weight(m) for m in value.terms)
-
-    def _weight(self, monomial: Monomial) -> Fraction:
-        scale = {**self.scaling.exponents, "n": Fraction(1)}
-        total = sum((p * self._growth(s, scale) for s, p in monomial.scalars), Fraction(0))
-        for part in monomial.parts:
-            total += sum((scale.get(_stem(a), Fraction(0)) for a, _ in part.word), Fraction(0))
-        return total
-
-    def _growth(self, scalar: Any, scale: Mapping[Any, Fraction]) -> Fraction:
-        """Return the order of a scalar: that of a root or a modulus is read off its inside."""
-        if not isinstance(scalar, Function):
-            return scale.get(_stem(scalar), Fraction(0))
-        inside = self._order(scalar.top) - self._order(scalar.bottom)
-        return {"sqrt": inside / 2, "abs": inside}.get(scalar.name, Fraction(0))
+    ) -> Fraction | None:
+        """Return the relative order of an error; None where it could not be read off."""
+        orders = Orders(self.vocabulary, self.scaling, given)
+        order = orders.relative(relation, difference)
+        # Functions and eigenvalues are not independent of each other: their terms may cancel.
+        if order > 0 or self._is_polynomial(difference):
+            return order
+        found = orders.at_limit(relation, difference)
+        if found is not None and found > 0:
+            return found
+        apart = orders.stays_apart(relation, self._meeting(relation, given))
+        return order if apart else None
 
     def _true_equation(self, relation: MatrixRelation) -> str:
         """Return the exact update of the quantity that a claim is about."""
@@ -271,18 +265,29 @@ class MatrixJudge:
     # Counterexamples
 
     def _search(self, relation: MatrixRelation, given: Hypotheses) -> Counterexample | None:
-        values = [v for r in (relation, *(r for _, r in given.kept)) for v in (r.left, r.right)]
-        is_exact = all(self._is_rational(v) for v in values)
-        for state in states(self.vocabulary, given, is_exact):
+        for state in self._meeting(relation, given):
             try:
-                if all(_is_true(r, state) for _, r in given.kept) and _is_false(relation, state):
+                if _is_false(relation, state):
                     return self._presented(relation, state)
             except (Undefined, ZeroDivisionError):
                 continue
         return None
 
-    def _is_rational(self, value: Value) -> bool:
-        scalars = [s for c in (value.top, value.bottom) for m in c.terms for s, _ in m.scalars]
+    def _meeting(self, relation: MatrixRelation, given: Hypotheses) -> Iterator[State]:
+        """Yield networks that meet the hypotheses, as exact as what is asked of them."""
+        values = [v for r in (relation, *(r for _, r in given.kept)) for v in (r.left, r.right)]
+        is_exact = all(self._is_polynomial(c) for v in values for c in (v.top, v.bottom))
+        for state in states(self.vocabulary, given, is_exact):
+            try:
+                met = all(_is_true(r, state) for _, r in given.kept)
+            except (Undefined, ZeroDivisionError):
+                continue
+            if met:
+                yield state
+
+    def _is_polynomial(self, value: Contraction) -> bool:
+        """Return whether an expression is free of functions and of eigenvalues."""
+        scalars = [s for m in value.terms for s, _ in m.scalars]
         opaque = {f"{s}{mark}" for s in self.vocabulary.opaque for mark in ("", "'")}
         return not any(isinstance(s, Function) or s in opaque for s in scalars)
 
@@ -301,10 +306,6 @@ class MatrixJudge:
             numbers, (relation.names[0], relation.sign, relation.names[1]),
             _entry(left), _entry(right), later,
         )  # fmt: skip
-
-
-def _stem(name: Any) -> Any:
-    return name.rstrip("'") if isinstance(name, str) else name
 
 
 def _plain(order: Fraction) -> int | Fraction:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
 from types import MappingProxyType
@@ -29,6 +29,7 @@ from catapult_theory.rigor.contractions import (
     Monomial,
     Path,
     Scalars,
+    Work,
     flipped,
 )
 from catapult_theory.symbolic.matrix_nodes import ElementSum, Elementwise, TopEigenvalue
@@ -105,6 +106,14 @@ class MatrixVocabulary:
                 "model's takes a diagonal: state the claim for its one-sample form, or check "
                 "entries with ct.compile(...).step"
             ) from cause
+        return own
+
+    def bounded(self, products: int) -> MatrixVocabulary:
+        """Return the same names with a bound on the products of two terms that may be formed."""
+        own = replace(self)
+        # What has been worked out about the map is kept: cached properties live in __dict__.
+        own.__dict__.update(self.__dict__)
+        own.__dict__["algebra"] = replace(self.algebra, work=Work(products))
         return own
 
     # Atoms.

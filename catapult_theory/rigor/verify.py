@@ -18,7 +18,7 @@ from catapult_theory.rigor.claim_size import size_of
 from catapult_theory.rigor.claim_tree import Relation
 from catapult_theory.rigor.claims import Verdict, power_text
 from catapult_theory.rigor.counterexample import Counterexample, Goal, can_be_met, search
-from catapult_theory.rigor.deadline import SECONDS, OutOfTime, time_limit
+from catapult_theory.rigor.deadline import SECONDS, OutOfTime, within
 from catapult_theory.rigor.identities import Difference, relative_order, vanishes
 from catapult_theory.rigor.inequalities import certificate
 from catapult_theory.rigor.matrix_reading import (
@@ -125,13 +125,16 @@ def verdict_of(
 ) -> Verdict:
     """Return the verdict on a claim about a map whose names are known; else as `verify`."""
     try:
-        with time_limit(timeout):
-            judge = _judge(claim, vocabulary, where, scaling)
+        judge = within(timeout, lambda: _judge(claim, vocabulary, where, scaling))
     except OutOfTime as cause:
         raise ClaimError(f"reading the claim took longer than {timeout} s: shorten it") from cause
+    return _judged(judge, timeout)
+
+
+def _judged(judge: _Judge | MatrixJudge, timeout: float | None) -> Verdict:
+    """Return a judge's verdict, or "not-checked" when its time is up."""
     try:
-        with time_limit(timeout):
-            return judge.verdict()
+        return within(timeout, judge.verdict)
     except OutOfTime:
         return _unfinished(judge, timeout)
 
@@ -171,11 +174,7 @@ def judged_as_read(
 ) -> Verdict:
     """Return the verdict on a claim about a scalar map that has been read already."""
     judge = _Judge(vocabulary, claim, hypotheses, read_scaling(None, vocabulary))
-    try:
-        with time_limit(timeout):
-            return judge.verdict()
-    except OutOfTime:
-        return _unfinished(judge, timeout)
+    return _judged(judge, timeout)
 
 
 def vocabulary_of(model: Any, loss: Any, optimizer: Any) -> Vocabulary | MatrixVocabulary:
