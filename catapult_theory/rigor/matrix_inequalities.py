@@ -13,12 +13,19 @@ from typing import Any
 
 import sympy as sp
 
+from catapult_theory.errors import ClaimError
+from catapult_theory.rigor.claim_size import size_of
 from catapult_theory.rigor.contractions import CUT, Contraction, Cycle, Path, Word, flipped
+from catapult_theory.rigor.identities import Difference
 from catapult_theory.rigor.inequalities import certificate
 from catapult_theory.rigor.matrix_tree import Function
 from catapult_theory.rigor.matrix_vocabulary import MatrixVocabulary
 from catapult_theory.rigor.positivity import Budget
 from catapult_theory.rigor.problem import Branch, Constraint
+
+_FUNCTIONS: Mapping[str, Any] = {
+    "sqrt": sp.sqrt, "exp": sp.exp, "log": sp.log, "tanh": sp.tanh, "abs": sp.Abs,
+}  # fmt: skip
 
 
 @dataclass
@@ -31,7 +38,7 @@ class Numbers:
     """
 
     vocabulary: MatrixVocabulary
-    _symbols: dict[Any, sp.Symbol] = field(default_factory=dict)
+    _symbols: dict[Any, Any] = field(default_factory=dict)
 
     def of(self, value: Contraction) -> sp.Expr:
         """Return a scalar contraction as a SymPy expression."""
@@ -46,11 +53,22 @@ class Numbers:
             total += term
         return sp.sympify(total)
 
-    def _scalar(self, name: Any) -> sp.Symbol:
+    def vanish(self, value: Contraction) -> bool:
+        """Return whether a scalar contraction is zero by the rules of roots, exponentials and
+        logarithms; one that is too large for them is not seen to be."""
+        expression = self.of(value)
+        try:
+            size_of(expression, {}).check("")
+        except ClaimError:
+            return False
+        return Difference.of(expression).is_zero
+
+    def _scalar(self, name: Any) -> sp.Expr:
         if name not in self._symbols:
             if isinstance(name, Function):
-                sign = {"nonnegative": True} if name.name in ("sqrt", "exp", "abs") else {}
-                self._symbols[name] = sp.Dummy(name.name, real=True, **sign)
+                self._symbols[name] = _FUNCTIONS[name.name](
+                    self.of(name.top) / self.of(name.bottom)
+                )
             elif name in self.vocabulary.base:
                 own = self.vocabulary.base[name]
                 self._symbols[name] = sp.Symbol(name, **_assumptions(own))

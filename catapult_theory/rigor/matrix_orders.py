@@ -18,6 +18,7 @@ import numpy as np
 
 from catapult_theory.rigor.contractions import Contraction, Monomial
 from catapult_theory.rigor.matrix_hypotheses import Hypotheses
+from catapult_theory.rigor.matrix_inequalities import Numbers
 from catapult_theory.rigor.matrix_states import State
 from catapult_theory.rigor.matrix_tree import Function, MatrixRelation
 from catapult_theory.rigor.matrix_vocabulary import MatrixVocabulary
@@ -50,32 +51,38 @@ class Orders:
         return {**self.scaling.exponents, "n": Fraction(1)}
 
     def relative(self, relation: MatrixRelation, difference: Contraction) -> Fraction:
-        """Return k with |difference| = O(n^-k) beside the leading terms of the two sides.
-
-        Functions and eigenvalues count as independent of each other: where there are any, the
-        true order may be higher.
-        """
-        bottom = self.given.at(relation.left.bottom)
-        if relation.left.bottom.key != relation.right.bottom.key:
-            other = self.given.at(relation.right.bottom)
-            bottom = self.vocabulary.algebra.product(bottom, other)
-        leading = []
-        for term in relation.terms:
-            top = self.given.at(term.top)
-            if not top.is_zero:
-                leading.append(self.of(top) - self.of(self.given.at(term.bottom)))
-        return max(leading) + self.of(bottom) - self.of(difference)
+        """Return k with |difference| = O(n^-k) beside the leading terms of two polynomial sides."""
+        bottoms = self._bottoms(relation)
+        tops = [(self.given.at(t.top), self.given.at(t.bottom)) for t in relation.terms]
+        leading = [self.of(top) - self.of(bottom) for top, bottom in tops if not top.is_zero]
+        return max(leading) + sum(map(self.of, bottoms)) - self.of(difference)
 
     def at_limit(self, relation: MatrixRelation, difference: Contraction) -> Fraction | None:
-        """Return a lower bound on the relative order, with functions at the limits of their
-        insides; None where a limit is not known."""
+        """Return a lower bound on the relative order, functions put at the limits of their
+        insides; None where a limit is not known, or a denominator vanishes there."""
+        bottoms = [self._leading(b) for b in self._bottoms(relation)]
         found = self._limit(difference)
-        if found is None:
+        if found is None or None in bottoms:
             return None
         value, gap = found
-        if not value.is_zero:
-            gap = min(gap, self.of(difference) - self.of(value))
-        return self.relative(relation, difference) + gap
+        error = self.of(difference) - gap
+        if not (value.is_zero or (value.is_scalar and Numbers(self.vocabulary).vanish(value))):
+            error = max(error, self.of(value))
+        leading = []
+        for term in relation.terms:
+            top = self._leading(self.given.at(term.top))
+            bottom = self._leading(self.given.at(term.bottom))
+            # A term that vanishes at the limit may be of any lower order: it leads nothing.
+            if top is not None and bottom is not None:
+                leading.append(self.of(top[0]) - self.of(bottom[0]))
+        scale = sum(self.of(b[0]) for b in bottoms if b is not None)
+        return max(leading) + scale - error if leading else None
+
+    def _bottoms(self, relation: MatrixRelation) -> list[Contraction]:
+        """Return the denominators that the difference was multiplied with."""
+        left, right = relation.left.bottom, relation.right.bottom
+        own = [left] if left.key == right.key else [left, right]
+        return [self.given.at(b) for b in own]
 
     def of(self, value: Contraction) -> Fraction:
         """Return the largest order among the terms."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any
 
+import mpmath
 import numpy as np
 import sympy as sp
 
@@ -28,11 +29,10 @@ from catapult_theory.rigor.matrix_tree import (
     MatrixReader,
     MatrixRelation,
     Misfit,
-    Value,
 )
 from catapult_theory.rigor.matrix_vocabulary import MatrixVocabulary
 from catapult_theory.rigor.near_misses import Mended, mended
-from catapult_theory.rigor.points import Undefined
+from catapult_theory.rigor.points import DIGITS, Undefined
 from catapult_theory.rigor.positivity import Budget
 from catapult_theory.rigor.problem import Constraint
 from catapult_theory.rigor.reading import Scaling
@@ -40,6 +40,7 @@ from catapult_theory.rigor.screens import MatrixScreen
 from catapult_theory.symbolic.update_map import show
 
 _EXACT = "equal normal forms in independent matrices, for all sizes"
+_FUNCTIONS = "equal normal forms, with the rules of roots, exponentials and logarithms"
 _UNDECIDED = "no small network refutes it, and its chains, squares and Gram forms do not prove it"
 _UNTOLD = "the normal forms differ, but no small network that meets the hypotheses shows it"
 # Products of two terms that judging a claim, and the search for a near miss, may form: some
@@ -75,7 +76,9 @@ class MatrixJudge:
             return self._misfit(cause)
         # The names' own values, worked out while reading, do not count.
         bounded = replace(self, vocabulary=self.vocabulary.bounded(_JUDGING))
-        found = [bounded._judge(relation) for relation in relations]
+        # Functions are computed with as many digits as signs are told with.
+        with mpmath.workdps(DIGITS):
+            found = [bounded._judge(relation) for relation in relations]
         worst = max(found, key=lambda v: _RANK.index(v.status))
         certificates = tuple(dict.fromkeys(v.certificate for v in found if v.certificate))
         texts = tuple(dict.fromkeys(h for v in found for h in v.hypotheses))
@@ -141,6 +144,8 @@ class MatrixJudge:
                 "holds-under-hypotheses", shown(plain, self.vocabulary), hypotheses=needed,
                 certificate=f"{_EXACT}, with the hypotheses put in",
             )  # fmt: skip
+        if (found := self._identity(plain, given)) is not None:
+            return found
         own = given.at(plain)
         difference = shown(own, self.vocabulary)
         texts = tuple(h.text for h in self.hypotheses)
@@ -168,6 +173,20 @@ class MatrixJudge:
             mended=claim,
         )  # fmt: skip
 
+    def _identity(self, plain: Contraction, given: Hypotheses) -> Verdict | None:
+        """Return what holds by the rules of roots, exponentials and logarithms."""
+        if plain.sides or self._is_polynomial(plain):
+            return None
+        if Numbers(self.vocabulary).vanish(plain):
+            return self._exact(_FUNCTIONS)
+        if self.hypotheses and Numbers(self.vocabulary).vanish(given.at(plain)):
+            texts = tuple(h.text for h in self.hypotheses)
+            return self._verdict(
+                "holds-under-hypotheses", shown(plain, self.vocabulary), hypotheses=texts,
+                certificate=f"{_FUNCTIONS}, with the hypotheses put in",
+            )  # fmt: skip
+        return None
+
     def _near_miss(self, given: Hypotheses) -> Mended | None:
         """Return the small change that mends an equation."""
         if self.claim.text.lower().startswith("conserved"):
@@ -177,9 +196,9 @@ class MatrixJudge:
         screen = MatrixScreen(reader, replace(given, vocabulary=names))
         return mended(self.claim.tree, self.vocabulary.known, True, screen)
 
-    def _exact(self) -> Verdict:
+    def _exact(self, certificate: str = _EXACT) -> Verdict:
         hint = "the hypotheses are not needed" if self.hypotheses else ""
-        return self._verdict("holds", sp.S.Zero, hint=hint, certificate=_EXACT)
+        return self._verdict("holds", sp.S.Zero, hint=hint, certificate=certificate)
 
     def _needed(self, proof: Any) -> tuple[str, ...]:
         """Return the texts of the hypotheses that a proof cannot do without."""
@@ -195,15 +214,16 @@ class MatrixJudge:
     ) -> Fraction | None:
         """Return the relative order of an error; None where it could not be read off."""
         orders = Orders(self.vocabulary, self.scaling, given)
-        order = orders.relative(relation, difference)
+        values = (relation.left, relation.right, *relation.terms)
+        parts = (difference, *(c for v in values for c in (v.top, v.bottom)))
+        if all(self._is_polynomial(c) for c in parts):
+            return orders.relative(relation, difference)
         # Functions and eigenvalues are not independent of each other: their terms may cancel.
-        if order > 0 or self._is_polynomial(difference):
-            return order
         found = orders.at_limit(relation, difference)
         if found is not None and found > 0:
             return found
         apart = orders.stays_apart(relation, self._meeting(relation, given))
-        return order if apart else None
+        return Fraction(0) if apart else None
 
     def _true_equation(self, relation: MatrixRelation) -> str:
         """Return the exact update of the quantity that a claim is about."""
