@@ -21,7 +21,7 @@ from catapult_theory.symbolic.symbols import data, matrix, vectors
 from catapult_theory.symbolic.symbols import n as width
 
 HOLDS, ASYMPTOTIC, UNDER = "holds", "holds-asymptotically", "holds-under-hypotheses"
-FAILS, OPEN = "fails", "not-checked"
+FAILS = "fails"
 
 RECIPES = {
     "uv": ({}, "squared", "gd"),
@@ -196,7 +196,10 @@ INEQUALITIES = [
     ("uv", "sqrt(lam) <= lam + 1", None, HOLDS),
     ("uv", "sqrt(lam) <= lam", None, FAILS),
     ("uv", "1 <= n", None, HOLDS),
-    ("uv", "exp(f) >= 1 + f", None, OPEN),
+    ("uv", "exp(f) >= 1 + f", None, HOLDS),
+    ("uv", "exp(f) >= 1 + 2*f", None, FAILS),
+    ("uv", "log(1 + lam) <= lam", None, HOLDS),
+    ("uv", "log(1 + lam) <= lam/2", None, FAILS),
     ("uv", "f**2 <= n", None, FAILS),
 ]
 

@@ -81,6 +81,35 @@ def test_an_order_that_is_not_read_off_is_not_called_false(claim: str) -> None:
     assert ct.verify(claim, linear()).status == OPEN
 
 
+BOUNDS = [
+    ("sharpness >= lam", HOLDS),
+    ("sharpness > lam", FAILS),
+    ("sharpness <= 3*lam/2", HOLDS),
+    ("sharpness <= 149*lam/100", FAILS),
+    ("sharpness >= abs(f)/sqrt(n)", HOLDS),
+    ("max(f, lam) >= f", HOLDS),
+    ("max(f, lam) <= lam", FAILS),
+    ("min(f, lam) <= lam", HOLDS),
+    ("min(f, lam) >= lam", FAILS),
+    ("exp(eta*lam) >= 1 + a", HOLDS),
+    ("exp(eta*lam) >= 1 + 2*a", FAILS),
+    ("exp(f) > f", HOLDS),
+    ("exp(f) > 1 + f", FAILS),
+    ("log(lam) <= lam - 1", HOLDS),
+    ("log(lam) <= lam - 2", FAILS),
+]
+
+
+@functools.cache
+def uv() -> ct.UpdateMap:
+    return ct.derive(ct.models.uv())
+
+
+@pytest.mark.parametrize(("claim", "status"), BOUNDS)
+def test_largest_eigenvalues_and_convex_functions_are_bounded(claim: str, status: str) -> None:
+    assert ct.verify(claim, uv()).status == status
+
+
 def test_a_claim_that_grows_too_large_says_so_and_not_something_else() -> None:
     with pytest.raises(ct.ClaimError, match="too large"):
         ct.verify("S = (S'+1)**16", linear())

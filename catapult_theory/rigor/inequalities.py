@@ -53,6 +53,11 @@ def certificate(goal: sp.Expr, strict: bool, facts: Facts) -> str | None:
     str or None
         The certificate in words; None if these methods do not decide.
     """
+    if choices := _choices(goal):
+        every, goals = choices
+        reasons = [certificate(g, strict, facts) for g in goals]
+        known = [r for r in reasons if r is not None]
+        return known[0] if known and (not every or len(known) == len(reasons)) else None
     goal = _peeled(goal)
     found: list[str] = []
     for branch in facts.branches:
@@ -65,8 +70,29 @@ def certificate(goal: sp.Expr, strict: bool, facts: Facts) -> str | None:
     return "; ".join(dict.fromkeys(found))
 
 
+def _choices(goal: sp.Expr) -> tuple[bool, list[sp.Expr]] | None:
+    """Return goals with each argument in place of a maximum or minimum that stands linearly, and
+    whether every one of them is needed: one is enough where the largest counts."""
+    for node in sorted(goal.atoms(sp.Max, sp.Min), key=str):
+        slope = goal.coeff(node)
+        rest = sp.expand(goal - slope * node)
+        if slope.is_Rational and slope != 0 and not rest.has(node):
+            goals = [rest + slope * argument for argument in node.args]
+            return isinstance(node, sp.Max) != (slope > 0), goals
+    return None
+
+
+def _tangents(goal: sp.Expr) -> list[sp.Expr]:
+    """Return what is nonnegative by convexity: exp(x) - 1 - x, and x - 1 - log(x)."""
+    above = [e - 1 - e.args[0] for e in sorted(goal.atoms(sp.exp), key=str)]
+    return above + [e.args[0] - 1 - e for e in sorted(goal.atoms(sp.log), key=str)]
+
+
 def _with_more(branch: Branch, goal: sp.Expr, strict: bool, facts: Facts) -> str | None:
     """Try again with consequences of the facts, and with the width at least one."""
+    if tangents := _tangents(branch.at(goal)):
+        known = (Constraint(e, ">=", "convexity") for e in tangents)
+        return _on_branch(branch, goal, strict, (*branch.constraints, *known), facts.budget)
     later = tuple(branch.at(e) for e in facts.later)
     reason = _on_branch(branch, goal, strict, branch.constraints, facts.budget, later)
     width = facts.vocabulary.base.get("n")

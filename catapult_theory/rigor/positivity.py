@@ -9,7 +9,7 @@ so that a verdict does not depend on the machine. A rule that does not apply pro
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -368,7 +368,7 @@ class Prover:
     def _refuted(self, goal: PolyElement, region: Region) -> bool:
         """Return whether sample points rule a proof out; saves steps, decides nothing."""
         if region not in self._points:
-            self._points[region] = _sample(region, len(self.ring.gens))
+            self._points[region] = _sample(region, len(self.ring.gens), self.squares)
         points = self._points[region]
         floor = -1e-9 * values(_size(goal), abs(points))
         return bool((values(goal, points) < floor).any())
@@ -486,7 +486,7 @@ def values(polynomial: PolyElement, points: np.ndarray) -> np.ndarray:
     return total
 
 
-def _sample(region: Region, count: int) -> np.ndarray:
+def _sample(region: Region, count: int, squares: Mapping[int, PolyElement]) -> np.ndarray:
     random = np.random.default_rng(20)
     size = np.exp(random.normal(scale=1.2, size=(count, _SAMPLES)))
     points = size * random.choice([-1.0, 1.0], size=(count, _SAMPLES))
@@ -494,6 +494,10 @@ def _sample(region: Region, count: int) -> np.ndarray:
         points[at] = abs(points[at])
     inside = np.ones(_SAMPLES, dtype=bool)
     with np.errstate(all="ignore"):
+        for _ in squares:  # a root may stand inside another
+            for at, square in squares.items():
+                points[at] = np.sqrt(values(square, points))
+        inside &= np.isfinite(points).all(axis=0)
         for known in region:
             inside &= values(known.polynomial, points) > 0
     return np.asarray(points[:, inside])
