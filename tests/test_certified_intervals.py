@@ -10,7 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from catapult_theory.rigor import certified_interval as iv
+from catapult_theory.rigor.certified_image import advance, combination, is_small, start
 from catapult_theory.rigor.certified_map import Cells
+from catapult_theory.rigor.certified_step import entry, step_tables
 
 NUMBERS = (
     st.floats(min_value=-1e150, max_value=1e150) | st.floats(-8, 8) | st.floats(-1e-160, 1e-160)
@@ -71,6 +73,39 @@ def test_plain_arithmetic_would_not_hold_it():
     x, y = 0.1, 0.7
     assert not holds((x * y, x * y), Fraction(x) * Fraction(y))
     assert holds(iv.mul((x, x), (y, y)), Fraction(x) * Fraction(y))
+
+
+def exact_step(p, a, k):
+    """T1 of the theory, in rational numbers."""
+    return p * (1 - a + p * (p + k)), a - 4 * p * (p + k) + p * p * a
+
+
+BOXES = st.tuples(
+    st.floats(0, 7), st.floats(0, 7), st.floats(1e-6, 0.5), st.floats(1e-6, 0.5), st.floats(0, 2.5)
+)
+
+
+@given(numbers=BOXES, s=PARTS, t=PARTS)
+@settings(max_examples=60, deadline=None)
+def test_the_image_of_a_box_holds_the_exact_orbit_of_each_start(numbers, s, t):
+    low_x, low_y, width, height, kappa = numbers
+    corners = np.array([low_x, low_x + width, low_y, low_y + height])
+    tables = step_tables(kappa)
+    k = Fraction(kappa)
+    x, y = inside(s, corners[:2].tolist()), inside(t, corners[2:].tolist())
+    p, a = (x - y) / 4 - k, (x + y) / 2
+    state = start(tables.factors, corners)
+    for _ in range(5):
+        assert holds(state[0], p)
+        assert holds(state[1], a - 4 - k * p)
+        curvature = combination(state, *(entry(tables.box, 2, j) for j in range(3)))
+        assert holds(curvature, a)
+        # The sum of both rows, bounded together.
+        assert holds(combination(state, (0.0, 0.0), (1.0, 1.0), (1.0, 1.0)), p + a - 4 - k * p)
+        p, a = exact_step(p, a, k)
+        state = advance(tables.multipliers, state)
+        if not is_small(state):
+            break
 
 
 @given(

@@ -16,9 +16,7 @@ from hypothesis import strategies as st
 
 import catapult_theory as ct
 from catapult_theory.rigor import certified_step, certified_theorems
-from catapult_theory.rigor.certified_image import advance, combination, is_small, start
 from catapult_theory.rigor.certified_map import KINDS, Cells
-from catapult_theory.rigor.certified_step import entry, step_tables
 
 P, W, X, Y = certified_step.P, certified_step.W, certified_step.X, certified_step.Y
 LEVELS = 13
@@ -53,53 +51,6 @@ def test_tables_hold_the_exact_coefficients():
     constant = found.w_from_box.subs({X: 0, Y: 0, found.kappa: sp.Rational(Fraction(0.3))})
     low, high = map(Fraction, tables.factors[1, 0])
     assert low < Fraction(int(constant.p), int(constant.q)) < high
-
-
-# Here and not beside the intervals, so that the kernels are compiled once.
-
-PARTS = st.fractions(0, 1, max_denominator=1000)
-
-
-def inside(draw_part, interval):
-    low, high = map(Fraction, interval)
-    return low + (high - low) * draw_part
-
-
-def holds(interval, exact):
-    return Fraction(interval[0]) < exact < Fraction(interval[1])
-
-
-def exact_step(p, a, k):
-    """T1 of the theory, in rational numbers."""
-    return p * (1 - a + p * (p + k)), a - 4 * p * (p + k) + p * p * a
-
-
-BOXES = st.tuples(
-    st.floats(0, 7), st.floats(0, 7), st.floats(1e-6, 0.5), st.floats(1e-6, 0.5), st.floats(0, 2.5)
-)
-
-
-@given(numbers=BOXES, s=PARTS, t=PARTS)
-@settings(max_examples=60, deadline=None)
-def test_the_image_of_a_box_holds_the_exact_orbit_of_each_start(numbers, s, t):
-    low_x, low_y, width, height, kappa = numbers
-    corners = np.array([low_x, low_x + width, low_y, low_y + height])
-    tables = step_tables(kappa)
-    k = Fraction(kappa)
-    x, y = inside(s, corners[:2].tolist()), inside(t, corners[2:].tolist())
-    p, a = (x - y) / 4 - k, (x + y) / 2
-    state = start(tables.factors, corners)
-    for _ in range(5):
-        assert holds(state[0], p)
-        assert holds(state[1], a - 4 - k * p)
-        curvature = combination(state, *(entry(tables.box, 2, j) for j in range(3)))
-        assert holds(curvature, a)
-        # The sum of both rows, bounded together.
-        assert holds(combination(state, (0.0, 0.0), (1.0, 1.0), (1.0, 1.0)), p + a - 4 - k * p)
-        p, a = exact_step(p, a, k)
-        state = advance(tables.multipliers, state)
-        if not is_small(state):
-            break
 
 
 KAPPA = st.floats(0, 1.2)
