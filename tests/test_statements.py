@@ -15,7 +15,7 @@ from sympy.core.function import AppliedUndef
 import catapult_theory as ct
 from catapult_theory import cli
 from catapult_theory.errors import InputError
-from catapult_theory.rigor import coq
+from catapult_theory.rigor import coq, statement_balls
 from catapult_theory.rigor.statement import LEVELS, as_claim, t
 from catapult_theory.rigor.statement_checks import ByAlgebra, ByCoq, ByRunning
 from catapult_theory.rigor.statements import check_statements, statements
@@ -102,6 +102,13 @@ def test_a_wrong_statement_fails_its_check(name):
     claims = (new,) if old is None else (as_claim(right.conclusion[0]).replace(old, new),)
     wrong = dataclasses.replace(right, check=dataclasses.replace(right.check, claims=claims))
     assert wrong.check.run(wrong).status == "failed"
+
+
+def test_a_check_in_balls_leaves_their_precision_as_it_was():
+    flint = pytest.importorskip("flint")
+    before = flint.ctx.prec
+    assert statement_balls.samples_counterexample()[0]
+    assert flint.ctx.prec == before
 
 
 def test_an_unknown_id_is_refused_with_the_known_ones():

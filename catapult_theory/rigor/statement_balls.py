@@ -8,6 +8,7 @@ from typing import Any
 import sympy as sp
 
 from catapult_theory.errors import InputError
+from catapult_theory.rigor.balls import precision
 from catapult_theory.rigor.certificate_balls import flint
 from catapult_theory.symbolic import models
 from catapult_theory.symbolic.closure import derive
@@ -22,8 +23,13 @@ def samples_counterexample(bits: int = 1200, steps: int = 14) -> Found:
     balls hold every rounding. The theorem samples-D: once mean(f^2) is at least 1 and at least
     4 (s + tr G), the loss at least doubles at every step.
     """
+    with precision(bits):
+        return _followed(bits, steps)
+
+
+def _followed(bits: int, steps: int) -> Found:
+    """Follow the two samples with balls of the precision that is set."""
     ball = flint()
-    ball.ctx.prec = bits
     exact = {
         "W": [["0.79", "0.1"]],
         "G": [["3.2", "0"], ["0", "2.95"]],
