@@ -182,7 +182,7 @@ def lanes_of(
     arrays = checked_data(update_map, data, dtype)
     sizes = sizes_of(update_map, arrays)
     inner = {
-        s.name: tuple(int(d.subs(sizes)) for d in s.shape) if update_map.is_matrix else ()
+        s.name: tuple(int(sizes.get(d, d)) for d in s.shape) if update_map.is_matrix else ()
         for s in update_map.variables
     }
     shapes = [a.shape for a in parameters.values()]

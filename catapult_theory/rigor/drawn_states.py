@@ -2,7 +2,8 @@
 
 With two vectors and a domain of as many linear inequalities as there are state variables, the
 values of the inequalities are the coordinates. Otherwise the coordinates are those of vectors
-of length min(n, p), times sqrt(n), and the state is read off their inner products.
+of length min(n, p), times sqrt(n), and the state is read off their inner products; n is the
+length, and p the number of vectors, of a frame.
 """
 
 from __future__ import annotations
@@ -16,7 +17,13 @@ from typing import Any
 import sympy as sp
 
 from catapult_theory.errors import InputError
-from catapult_theory.rigor.gram_domain import count_vectors
+from catapult_theory.rigor.gram_domain import (
+    count_vectors,
+    drawn_lengths,
+    least_width,
+    square_unit,
+    width_unit,
+)
 from catapult_theory.rigor.number_strategies import dyadics, strategies_module
 from catapult_theory.rigor.points import Irrational, Undefined, exact, sign
 from catapult_theory.rigor.problem import Branch, Constraint, Facts, margin
@@ -92,8 +99,13 @@ class Drawing:
 
     @cached_property
     def least_width(self) -> int:
-        """The width from which on the domain says all: see `gram_domain.count_vectors`."""
-        return 1 if self.by_domain else max(1, count_vectors(self.update_map))
+        """The width from which on the domain says all: see `gram_domain.least_width`."""
+        return 1 if self.by_domain else least_width(self.update_map)
+
+    @cached_property
+    def square_unit(self) -> int:
+        """Widths are this times a square: frames fill whole units, and sqrt(n) is whole."""
+        return square_unit(self.update_map)
 
     @cached_property
     def by_domain(self) -> bool:
@@ -187,13 +199,17 @@ class Drawing:
     def _from_vectors(self, numbers: Any, edge: Any, point: Member) -> Member:
         atoms = self._atoms
         count = len(atoms)
-        width = next((int(v) for s, v in point.items() if s.name == "n"), count)
-        length = min(width, count)
-        vectors = {a: numbers[i * count : i * count + length] for i, a in enumerate(atoms)}
+        full = width_unit(self.update_map) * count
+        width = next((int(v) for s, v in point.items() if s.name == "n"), full)
+        lengths = drawn_lengths(self.update_map, width)
+        vectors = {a: numbers[i * count : i * count + lengths[a.name]] for i, a in enumerate(atoms)}
         if edge is not None:
             copied, factor = edge
-            vectors[atoms[copied]] = [factor * x for x in vectors[atoms[copied - 1]]]
-        scale = width if width >= count else 1
+            # Where the vector before is of another frame, the two share no edge but at zero.
+            same = self._group(atoms[copied]) == self._group(atoms[copied - 1])
+            source = vectors[atoms[copied - 1 if same else copied]]
+            vectors[atoms[copied]] = [factor * x if same else Fraction(0) for x in source]
+        scale = width if lengths == drawn_lengths(self.update_map, full) else 1
         stand_in, known = {}, dict(point)
         for pair in set().union(*(e.atoms(Inner) for e in self._gram.values())):
             stand_in[pair] = sp.Dummy(real=True)
@@ -202,6 +218,10 @@ class Drawing:
                 (x * y for x, y in zip(left, right, strict=True)), Fraction(0)
             )
         return {s: exact(e.xreplace(stand_in), known) for s, e in self._gram.items()}
+
+    def _group(self, atom: sp.Symbol) -> int:
+        frame = self.update_map.frame
+        return frame.groups[frame.names.index(atom.name)] if frame.groups else 0
 
     def completed(self, point: Member, rescalings: Sequence[Fraction] = ()) -> Member | None:
         """Return the first point that meets domain and hypotheses, with solved symbols put in.

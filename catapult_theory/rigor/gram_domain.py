@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 
 import sympy as sp
 
+from catapult_theory.errors import InputError
 from catapult_theory.symbolic.symbols import Inner
 from catapult_theory.symbolic.update_map import UpdateMap
 
@@ -60,3 +62,76 @@ def count_vectors(update_map: UpdateMap) -> int:
     """
     inner = set().union(*(e.atoms(Inner) for e in update_map.gram.values()))
     return len({s for pair in inner for s in pair.args})
+
+
+def width_unit(update_map: UpdateMap) -> int:
+    """Return the number of which widths are multiples: 1, or as the shares of the frames say."""
+    return int(sp.ilcm(1, *(share.q for share in update_map.frame.shares)))
+
+
+def square_unit(update_map: UpdateMap) -> int:
+    """Return the smallest square among the widths."""
+    unit = width_unit(update_map)
+    return next(k**2 for k in itertools.count(1) if k**2 % unit == 0)
+
+
+def drawn_lengths(
+    update_map: UpdateMap, width: int, columns: Sequence[int] | None = None
+) -> dict[str, int]:
+    """Return how many entries to draw for each width-n parameter at a given width.
+
+    A frame of p columns that fills a share s of the width has columns of length s n; every Gram
+    matrix that these have, columns of length min(s n, p) have too.
+
+    Parameters
+    ----------
+    update_map : UpdateMap
+    width : int
+    columns : sequence of int, optional
+        Of each parameter; 1 for vectors.
+
+    Returns
+    -------
+    dict of str to int
+
+    Raises
+    ------
+    InputError
+        If the frames do not fill whole units at this width.
+
+    Examples
+    --------
+    >>> import catapult_theory as ct
+    >>> drawn_lengths(ct.derive(ct.models.uv()), 1), drawn_lengths(ct.derive(ct.models.uv()), 9)
+    ({'u': 1, 'v': 1}, {'u': 2, 'v': 2})
+    """
+    if width % (unit := width_unit(update_map)):
+        raise InputError(f"the frames of {update_map.model} need widths in multiples of {unit}")
+    frame = update_map.frame
+    groups = frame.groups or (0,) * len(frame.names)
+    shares = frame.shares or (sp.S.One,)
+    counts = columns or (1,) * len(frame.names)
+    filled = [0] * len(shares)
+    for count, group in zip(counts, groups, strict=True):
+        filled[group] += count
+    return {
+        name: min(int(shares[group] * width), filled[group])
+        for name, group in zip(frame.names, groups, strict=True)
+    }
+
+
+def least_width(update_map: UpdateMap) -> int:
+    """Return the smallest width at which every positive semidefinite Gram matrix is a network's.
+
+    That is the number of vectors where they share one frame.
+
+    Examples
+    --------
+    >>> import catapult_theory as ct
+    >>> least_width(ct.derive(ct.models.uv()))
+    2
+    """
+    unit = width_unit(update_map)
+    full = drawn_lengths(update_map, unit * len(update_map.frame.names))
+    widths = itertools.count(unit, unit)
+    return next(width for width in widths if drawn_lengths(update_map, width) == full)

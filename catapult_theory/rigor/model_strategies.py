@@ -10,6 +10,7 @@ import numpy as np
 import sympy as sp
 
 from catapult_theory.errors import InputError
+from catapult_theory.rigor.gram_domain import drawn_lengths, square_unit, width_unit
 from catapult_theory.rigor.number_strategies import (
     dyadics,
     learning_rates,
@@ -149,7 +150,9 @@ def matrix_states(update_map: UpdateMap, data: Any = None, **parameters: Any) ->
     st = strategies_module()
     if not update_map.is_matrix:
         raise InputError("the state of this map holds no matrices: use states() for it")
-    drawn = {c.name: _of_parameter(c, parameters) for c in update_map.constants}
+    square = square_unit(update_map)  # frames fill whole units, and sqrt(n) is whole
+    usual = {"n": widths().map(lambda n: square * n)} | parameters
+    drawn = {c.name: _of_parameter(c, usual) for c in update_map.constants}
     if unknown := sorted(set(parameters) - set(drawn)):
         raise InputError(f"{', '.join(unknown)} is no parameter of this map: {', '.join(drawn)}")
     pairs = data if isinstance(data, st.SearchStrategy) else data_sets() if data is None else None
@@ -160,9 +163,11 @@ def matrix_states(update_map: UpdateMap, data: Any = None, **parameters: Any) ->
         numbers = {name: float(draw(strategy)) for name, strategy in drawn.items()}
         width = int(numbers.get("n", 1))
         columns = _columns(update_map, X.shape[1], Y.reshape(len(X), -1).shape[1])
-        frame = _matrix(draw, dyadics(-2, 2, 2), (min(width, columns), columns))
+        lengths = _lengths(update_map, width, columns)
+        frame = _matrix(draw, dyadics(-2, 2, 2), (max(lengths), len(lengths)))
+        frame[np.arange(len(frame))[:, None] >= lengths] = 0
         # With sqrt(n) times these entries the Gram matrix is O(1) at every width.
-        gram = frame.T @ frame / (1 if width >= columns else width)
+        gram = frame.T @ frame / (1 if width >= width_unit(update_map) * sum(columns) else width)
         sizes = {"d": X.shape[1], "k": Y.reshape(len(X), -1).shape[1]}
         state = update_map.state_from_gram(gram, numbers.get("n", 1), sizes=sizes)
         return {**state, "X": X, "Y": Y, **numbers}
@@ -177,13 +182,22 @@ def _matrix(draw: Any, entry: Any, shape: tuple[int, int]) -> np.ndarray:
     return np.array([float(x) for x in numbers]).reshape(shape)
 
 
-def _columns(update_map: UpdateMap, inputs: int, outputs: int) -> int:
-    """Return how many trained columns the frame has for data of that shape."""
+def _columns(update_map: UpdateMap, inputs: int, outputs: int) -> list[int]:
+    """Return how many columns each trained matrix of the frame has for data of that shape."""
     sizes = {"d": inputs, "k": outputs}
     trained = update_map.frame.columns[: update_map.frame.trained]
     counts = [sp.sympify(c) for c in trained]
     known = {s: sizes[s.name] for c in counts for s in c.free_symbols if s.name in sizes}
-    return int(sum(c.subs(known) for c in counts))
+    return [int(c.subs(known)) for c in counts]
+
+
+def _lengths(update_map: UpdateMap, width: int, columns: list[int]) -> list[int]:
+    """Return how many entries each column of the trained matrices has."""
+    frame = update_map.frame
+    buffers = [0] * (len(frame.names) - frame.trained)
+    own = drawn_lengths(update_map, width, [*columns, *buffers])
+    pairs = zip(frame.names[: frame.trained], columns, strict=True)
+    return [own[name] for name, count in pairs for _ in range(count)]
 
 
 def _of_parameter(symbol: sp.Symbol, given: Mapping[str, Any]) -> Any:
@@ -193,7 +207,6 @@ def _of_parameter(symbol: sp.Symbol, given: Mapping[str, Any]) -> Any:
         return value
     if value is not None:
         return st.just(value)
-    named = {"eta": learning_rates, "n": widths}
-    if symbol.name in named:
-        return named[symbol.name]()
+    if symbol.name == "eta":
+        return learning_rates()
     return dyadics(0, Fraction(15, 16)) if symbol.is_nonnegative else dyadics(-2, 2)

@@ -16,7 +16,13 @@ from functools import cached_property
 import numpy as np
 import sympy as sp
 
-from catapult_theory.rigor.gram_domain import count_vectors
+from catapult_theory.rigor.gram_domain import (
+    count_vectors,
+    drawn_lengths,
+    least_width,
+    square_unit,
+    width_unit,
+)
 from catapult_theory.rigor.points import Irrational, Undefined, arrays, exact, plain_float, sign
 from catapult_theory.rigor.problem import Branch, Constraint, solutions
 from catapult_theory.rigor.vocabulary import Vocabulary
@@ -101,8 +107,15 @@ class States:
         Gram matrix has rank one: then every width will do.
         """
         carried = {self.vocabulary.base[name] for name in self.vocabulary.carried}
-        vectors = count_vectors(self.vocabulary.update_map)
-        return 1 if vectors <= 2 and not self._state & carried else vectors
+        update_map = self.vocabulary.update_map
+        if count_vectors(update_map) <= 2 and not self._state & carried:
+            return self._unit
+        return least_width(update_map)
+
+    @cached_property
+    def _unit(self) -> int:
+        """The number of which widths are multiples, so that frames fill whole units."""
+        return width_unit(self.vocabulary.update_map)
 
     def batches(self) -> Iterator[list[Point]]:
         """Yield points, the simplest first: grids, random draws, points near bounds."""
@@ -132,7 +145,11 @@ class States:
         return moved
 
     def _grid(self, size: int) -> Iterator[Point]:
-        pools = [[Fraction(t) for t in _pool(s)] for s in self.symbols]
+        scales = [
+            square_unit(self.vocabulary.update_map) if s.name == "n" else 1 for s in self.symbols
+        ]
+        pools = [[k * Fraction(t) for t in _pool(s)]
+                 for k, s in zip(scales, self.symbols, strict=True)]  # fmt: skip
         while np.prod([len(p) for p in pools], dtype=float) > size:
             longest = max(pools, key=len)
             longest.pop()
@@ -141,7 +158,7 @@ class States:
 
     def _random(self, random: np.random.Generator, count: int) -> list[Point]:
         """Draw rational numbers over several scales; outputs also as parts of their bound."""
-        columns = [_draw(s, random, count) for s in self.symbols]
+        columns = [self._drawn(s, random, count) for s in self.symbols]
         points = [dict(zip(self.symbols, row, strict=True)) for row in zip(*columns, strict=True)]
         names = {s.name: s for s in self.symbols}
         if {"f", "lam", "n"} <= set(names):
@@ -157,46 +174,65 @@ class States:
 
     def _vectors(self, random: np.random.Generator, count: int) -> list[Point]:
         """Draw rational vectors and return the states that they have."""
-        gram = self.vocabulary.update_map.gram
-        atoms = sorted({s for e in gram.values() for i in e.atoms(Inner) for s in i.args}, key=str)
-        inner = sorted(set().union(*(e.atoms(Inner) for e in gram.values())), key=str)
-        stand_in = {i: sp.Dummy(str(i), real=True) for i in inner}
-        frame = self.vocabulary.update_map.frame
-        names = list(frame.names)
-        trained = [k for k, a in enumerate(atoms) if a.name in names[: frame.trained]]
-        buffers = [k for k in range(len(atoms)) if k not in trained]
-        images = {s: e.xreplace(stand_in) for s, e in gram.items()}
-        points = []
         constants = self.vocabulary.update_map.constants
-        columns = [_draw(s, random, count) for s in constants]
+        columns = [self._drawn(s, random, count) for s in constants]
+        points = []
         for row in zip(*columns, strict=True):
             point = dict(zip(constants, row, strict=True))
-            width = next((int(v) for s, v in point.items() if s.name == "n"), 1)
-            length = min(width, len(atoms))
-            entries = random.integers(-4, 5, size=(len(atoms), length))
-            # Vectors u = v are the boundary of the domain; a run starts at rest.
-            if random.integers(4) == 0 and len(trained) > 1:
-                entries[trained[-1]] = entries[trained[-2]]
-            if random.integers(4) == 0:
-                entries[buffers] = 0
-            products = entries @ entries.T
-            unit = Fraction(1, int(random.choice([1, 1, 4, 4, 16])))
-            where = {a: k for k, a in enumerate(atoms)}
-            numbers = {
-                s: int(products[where[i.args[0]], where[i.args[1]]]) * unit
-                for i, s in stand_in.items()
-            }
+            numbers = self._inner_products(random, point)
             try:
-                for s, e in images.items():
-                    point[s] = exact(e, {**numbers, **point})
+                points.append(point | {s: exact(e, {**numbers, **point})
+                                       for s, e in self._images.items()})  # fmt: skip
             except (Irrational, Undefined):
                 continue
-            points.append(point)
         return points
+
+    @cached_property
+    def _stand_ins(self) -> dict[Inner, sp.Dummy]:
+        gram = self.vocabulary.update_map.gram
+        inner = sorted(set().union(*(e.atoms(Inner) for e in gram.values())), key=str)
+        return {i: sp.Dummy(str(i), real=True) for i in inner}
+
+    @cached_property
+    def _images(self) -> dict[sp.Symbol, sp.Expr]:
+        """The state in stand-ins for the inner products."""
+        return {s: e.xreplace(self._stand_ins) for s, e in self.vocabulary.update_map.gram.items()}
+
+    def _inner_products(self, random: np.random.Generator, point: Point) -> Point:
+        """Draw vectors as long as their frames are at the width of a point, and multiply them."""
+        frame = self.vocabulary.update_map.frame
+        atoms = sorted({a.name for pair in self._stand_ins for a in pair.args})
+        trained = [k for k, a in enumerate(atoms) if a in frame.names[: frame.trained]]
+        buffers = [k for k in range(len(atoms)) if k not in trained]
+        width = next((int(v) for s, v in point.items() if s.name == "n"), self._unit)
+        own = drawn_lengths(self.vocabulary.update_map, width)
+        lengths = np.array([own[a] for a in atoms])
+        entries = random.integers(-4, 5, size=(len(atoms), lengths.max()))
+        # Vectors u = v are the boundary of the domain; a run starts at rest.
+        if random.integers(4) == 0 and len(trained) > 1:
+            entries[trained[-1]] = entries[trained[-2]]
+        if random.integers(4) == 0:
+            entries[buffers] = 0
+        entries[np.arange(lengths.max()) >= lengths[:, None]] = 0
+        products = entries @ entries.T
+        unit = Fraction(1, int(random.choice([1, 1, 4, 4, 16])))
+        where = {a: k for k, a in enumerate(atoms)}
+        return {
+            s: int(products[where[i.args[0].name], where[i.args[1].name]]) * unit
+            for i, s in self._stand_ins.items()
+        }
+
+    def _drawn(self, symbol: sp.Symbol, random: np.random.Generator, count: int) -> list[Fraction]:
+        """Draw numbers for a symbol; widths so that frames fill whole units."""
+        scale = square_unit(self.vocabulary.update_map) if symbol.name == "n" else 1
+        return [scale * number for number in _draw(symbol, random, count)]
 
     def completed(self, point: Point) -> Point | None:
         """Return a point with the solved symbols put in, or None if it meets not all facts."""
         full = dict(point)
+        width = next((v for s, v in point.items() if s.name == "n"), Fraction(self._unit))
+        if width % self._unit:
+            return None
         try:
             for s, e in self._put_in.items():
                 full[s] = exact(e, point)

@@ -200,7 +200,7 @@ def _fixed(drawing: Drawing, parameters: dict[str, Any]) -> dict[sp.Symbol, Any]
     for name, symbol in names.items():
         given = parameters.get(name)
         if given is None:
-            found[symbol] = _default(symbol, drawing.least_width)
+            found[symbol] = _default(symbol, drawing)
         elif isinstance(given, st.SearchStrategy):
             found[symbol] = given.map(Fraction)
         else:
@@ -208,10 +208,11 @@ def _fixed(drawing: Drawing, parameters: dict[str, Any]) -> dict[sp.Symbol, Any]
     return found
 
 
-def _default(symbol: sp.Symbol, least_width: int) -> Any:
+def _default(symbol: sp.Symbol, drawing: Drawing) -> Any:
     st = strategies_module()
     if symbol.name == "n":
-        return widths(least_width).map(Fraction)
+        square = drawing.square_unit
+        return widths(-(-drawing.least_width // square)).map(lambda n: Fraction(square * n))
     if symbol.name == "eta":
         # Mostly powers of two, so that numbers solved for keep a power of two below.
         few = [Fraction(2) ** k for k in (0, 1, -1, 2, -2, 3, -3, -4, -6)]

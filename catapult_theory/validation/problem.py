@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import autograd.numpy as anp
@@ -140,7 +141,7 @@ def pair(
     own = {s.name for s in chosen.parameters}
     rest = _unused(optimizer, own, constants)
     network: Any = network_of(chosen, data, **{k: v for k, v in constants.items() if k in rest})
-    update_map = _derived(chosen, loss, optimizer)
+    update_map = _derived(chosen, losses.get(loss), optimizers.get(optimizer))
     rule: Any = rates.rule
     if rates.has_buffer:
         network = WithVelocities(network)
@@ -282,6 +283,7 @@ def _by_pieces(expression: sp.Piecewise) -> Any:
     return loss
 
 
+@lru_cache(maxsize=64)  # comparisons at several widths and seeds share one derivation
 def _derived(model: Model, loss: Any, optimizer: Any) -> UpdateMap | None:
     try:
         return derive(model, loss, optimizer)
