@@ -16,6 +16,10 @@ from catapult_theory.validation.closures import (
 )
 
 EVERY = combinations()
+# Nesterov on scalar models has the longest derivations; by default it is met on matrices.
+LONG = [key for key in sample(EVERY) if "nesterov" in key[2] and key[0] != "linear"]
+SHORT = [key for key in sample(EVERY) if key not in LONG]
+SHORT += [("linear", key[1], key[2]) for key in LONG]
 
 
 def check(key):
@@ -28,7 +32,7 @@ def check(key):
         assert cell.reason
 
 
-@pytest.mark.parametrize("key", sample(EVERY), ids=", ".join)
+@pytest.mark.parametrize("key", SHORT, ids=", ".join)
 def test_a_sample_of_the_table(key):
     check(key)
 
@@ -40,7 +44,7 @@ def test_every_cell_of_the_table(key):
 
 
 def test_the_table_has_every_model_loss_and_optimizer_and_the_sample_too():
-    for keys in (EVERY, sample(EVERY)):
+    for keys in (EVERY, sample(EVERY), SHORT):
         for axis, known in enumerate((models.NAMED, losses.NAMED, rules())):
             assert {key[axis] for key in keys} == set(known)
     assert len(EVERY) == len(models.NAMED) * len(losses.NAMED) * len(rules())

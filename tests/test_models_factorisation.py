@@ -45,7 +45,11 @@ def test_exact_against_raw_training_at_every_width(model, data, rule):
     assert tiny.control_fails, str(tiny)
 
 
-@each
+@pytest.mark.parametrize(
+    ("model", "data"),
+    [CASES[1], *(pytest.param(*c, marks=pytest.mark.full) for c in (CASES[0], *CASES[2:]))],
+    ids=["matrix_sensing", "matrix_factorisation", "linear_autoencoder", "tied_autoencoder"],
+)
 def test_maps_survive_json_and_pickle_and_run_alike_on_two_backends(model, data):
     derived = ct.derive(model)
     assert ct.UpdateMap.from_json(derived.to_json()) == derived

@@ -17,6 +17,7 @@ from catapult_theory.symbolic.quadratic_models import eigenspaces, random_matrix
 from catapult_theory.symbolic.symbols import eta, f, lam, n
 from catapult_theory.validation.controls import with_wrong_coefficient
 
+FULL = pytest.mark.full
 QUADRATIC = ct.models.quadratic
 RNG = np.random.default_rng(3)
 
@@ -45,8 +46,11 @@ def raw_errors(update_map, A, h, c, label, eta_lam0, steps):
     )
 
 
-@pytest.mark.parametrize("slope", [False, True], ids=["h = 0", "h"])
-@pytest.mark.parametrize("eta_lam0", [0.8, 1.5])
+@pytest.mark.parametrize(
+    ("slope", "eta_lam0"),
+    [(False, 1.5), *(pytest.param(*case, marks=FULL) for case in ((False, 0.8), (True, 0.8))),
+     (True, 1.5)],
+)  # fmt: skip
 def test_a_dense_matrix_in_any_basis_is_exact_over_200_steps(slope, eta_lam0):
     A = rotated([-0.7, 0.4, 1.1], [20, 30, 14])
     h = RNG.normal(size=64) if slope else None
@@ -58,7 +62,7 @@ def test_a_dense_matrix_in_any_basis_is_exact_over_200_steps(slope, eta_lam0):
     assert raw_errors(wrong, A, h, c, 0.5, eta_lam0, 200) > TOLERANCES.orbit
 
 
-@pytest.mark.parametrize("slope", [False, True], ids=["h = 0", "h"])
+@pytest.mark.parametrize("slope", [pytest.param(False, marks=FULL), True], ids=["h = 0", "h"])
 def test_a_random_matrix_has_a_state_for_each_eigenvalue(slope):
     A = random_matrix(4, seed=1)
     h = RNG.normal(size=4) if slope else None
@@ -114,14 +118,14 @@ def test_exact_in_its_eigenbasis_with_a_fixed_random_slope(optimizer):
     assert result.passed, str(result)
 
 
-def test_weight_decay_leaves_the_fixed_vectors_alone():
+@pytest.mark.parametrize("rule", ["weight_decay", pytest.param("heavy_ball", marks=FULL)])
+def test_weight_decay_leaves_the_fixed_vectors_alone(rule):
     t, h = ct.vectors("t h")
     model = ct.Model(output=(t @ h + t @ t / 2) / ct.sqrt(n), vectors=(t,), fixed=(h,), label=0.2)
-    for rule in ("weight_decay", "heavy_ball"):
-        numbers = {"omega": 0.05} if rule == "weight_decay" else {"beta": 0.5}
-        result = ct.exactness(model, optimizer=rule, n=64, eta_lam0=1.5, **numbers)
-        assert result.passed, str(result)
-        assert result.over_orbit, str(result)
+    numbers = {"omega": 0.05} if rule == "weight_decay" else {"beta": 0.5}
+    result = ct.exactness(model, optimizer=rule, n=64, eta_lam0=1.5, **numbers)
+    assert result.passed, str(result)
+    assert result.over_orbit, str(result)
 
 
 def test_a_map_with_numbers_survives_json_and_pickle_and_draws_its_start():

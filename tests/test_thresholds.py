@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import replace
 from importlib import import_module
 
@@ -22,11 +23,20 @@ from catapult_theory.validation.thresholds import (
 )
 
 LINEAR = [
-    (models.uv(), "gd", {}),
+    pytest.param(models.uv(), "gd", {}, marks=pytest.mark.full),
     (models.uv(label=True), "gd", {"y": 0.7}),
-    (models.uv(), "heavy_ball", {"beta": 0.5}),
-    (models.uv(label=True), "weight_decay", {"y": 4.0, "omega": 0.1}),
+    pytest.param(
+        models.uv(label=True), "weight_decay", {"y": 4.0, "omega": 0.1}, marks=pytest.mark.full
+    ),
 ]
+
+
+@functools.cache
+def momentum():
+    """The threshold of heavy ball at beta = 1/2, measured once."""
+    return linear_threshold(
+        models.uv(), "heavy_ball", n=16, seeds=2, tolerance=0.04, steps=500, beta=0.5
+    )
 
 
 @pytest.mark.parametrize(("model", "optimizer", "constants"), LINEAR)
@@ -41,9 +51,10 @@ def test_perturbations_of_raw_minima_begin_to_grow_at_the_closed_form(model, opt
 
 def test_threshold_of_one_optimizer_is_not_that_of_another():
     """The control across rows: momentum is not held to the closed form of plain descent."""
-    found = linear_threshold(models.uv(), "heavy_ball", n=16, seeds=1, steps=500, beta=0.5)
+    found = momentum()
     plain = replace(found, value=found.value / 1.5)
     assert found.passed
+    assert np.all(found.high - found.low < 0.05 * found.high)
     assert not plain.agrees
 
 

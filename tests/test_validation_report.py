@@ -56,7 +56,7 @@ def test_interval_of_the_slope_covers_as_often_as_it_says():
 def test_bad_scalings_are_refused():
     with pytest.raises(InputError, match="two widths"):
         width_scaling("uv", widths=[64])
-    with pytest.raises(InputError, match="uv-model"):
+    with pytest.raises(InputError, match="f and lam alone"):
         width_scaling("linear", data=digits(16), widths=(8, 16), seeds=2, start="limit")
     with pytest.raises(InputError, match="zero"):
         fitted_slope([1, 2], np.zeros((2, 1)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 
 import sympy as sp
@@ -66,7 +67,7 @@ def count_vectors(update_map: UpdateMap) -> int:
 
 def width_unit(update_map: UpdateMap) -> int:
     """Return the number of which widths are multiples: 1, or as the shares of the frames say."""
-    return int(sp.ilcm(1, *(share.q for share in update_map.frame.shares)))
+    return math.lcm(*(int(share.q) for share in update_map.frame.shares))
 
 
 def square_unit(update_map: UpdateMap) -> int:

@@ -136,7 +136,8 @@ class ClosureTable:
         said = ", ".join(f"{self.count(kind)} {kind}" for kind in kinds)
         errors = [c.error for c in self.cells if c.error is not None]
         worst = f"; largest error {max(errors):.1e}" if errors else ""
-        return f"{len(self.cells)} cells: {said}{worst}."
+        counted = "1 cell" if len(self.cells) == 1 else f"{len(self.cells)} cells"
+        return f"{counted}: {said}{worst}."
 
     def __str__(self) -> str:
         return "\n".join([*map(str, self.cells), self.summary])

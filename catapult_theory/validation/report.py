@@ -326,7 +326,7 @@ def _scaling_rows(subject: _Subject, seeds: int) -> tuple[list[Row], Any]:
 
 
 def _scaling_row(result: ScalingResult) -> Row:
-    where = "lambda_0 = 2" if result.start == "limit" else "each network's own start"
+    where = "the limit of lambda_0" if result.start == "limit" else "each network's own start"
     told = [name for name, s in result.control.items() if not s.contains(result.expected)]
     return Row(
         claim=f"distance from the infinite-width limit (from {where}) ~ n^{result.expected:g}",

@@ -6,9 +6,9 @@ still. Two comparisons differ by where the limit starts:
 
 - from each network's own f_0 and lambda_0. Terms left out are those in eta/n and eta^2/n,
   so that the distance falls as 1/n: slope -1.
-- for the uv-model, from f_0 and the limit lambda = 2. For N(0, 1) parameters n lambda_0 is
-  chi-squared with 2n degrees of freedom, lambda_0 = 2 + O(n^-1/2) with variance 4/n, and
-  that fluctuation rules: slope -1/2.
+- for maps of f and lambda alone, from f_0 and the limit of lambda_0. In the uv-model with
+  N(0, 1) parameters n lambda_0 is chi-squared with 2n degrees of freedom, lambda_0 = 2 +
+  O(n^-1/2) with variance 4/n, and that fluctuation rules: slope -1/2.
 """
 
 from __future__ import annotations
@@ -30,7 +30,6 @@ from catapult_theory.validation.problem import Pairing, pair
 from catapult_theory.validation.train import sizes_of, states_of
 
 CONFIDENCE = 0.95
-LIMIT_LAM = 2.0
 # The control's error must stand out of the distance at moderate widths: 1/sqrt(n) for a
 # start in the limit.
 WRONG_BY = sp.Rational(1, 20)
@@ -139,7 +138,7 @@ def width_scaling(
         Few: at a fixed time the limit is uniform, at times of order log n it is not.
     data : pair (X, Y) or Dataset, optional
     start : str
-        "own", or "limit" for the uv-model.
+        "own", or "limit" for maps whose state is f and lambda.
     **constants
         Values of the symbols of model and optimizer.
 
@@ -164,7 +163,7 @@ def width_scaling(
     if both.update_map is None:
         raise NotClosed(both.model.name, "there is no update map whose limit could be taken")
     if start == "limit" and (both.model.is_matrix or both.update_map.state._fields != ("f", "lam")):
-        raise InputError("start='limit' is for the uv-model, whose lambda tends to 2")
+        raise InputError("start='limit' is for maps whose state is f and lam alone")
     eta = _learning_rate(both, max(widths), data, eta_lam0)
     limit = infinite_width(both.update_map)
     wrong = with_wrong_coefficient(limit, order=1, excess=WRONG_BY)
@@ -203,6 +202,33 @@ def infinite_width(update_map: UpdateMap) -> UpdateMap:
     lam
     """
     return update_map if update_map.is_matrix else update_map.truncate()
+
+
+def limit_lam(update_map: UpdateMap, n: int) -> float:
+    """Return what lambda_0 tends to when parameters start as N(0, 1): that of orthonormal ones.
+
+    Parameters
+    ----------
+    update_map : UpdateMap
+        A scalar one with lam in its state.
+    n : int
+        Width, for models whose lambda depends on it.
+
+    Returns
+    -------
+    float
+
+    Examples
+    --------
+    >>> from catapult_theory.symbolic import models
+    >>> from catapult_theory.symbolic.closure import derive
+    >>> limit_lam(derive(models.uv()), n=100)
+    2.0
+    """
+    frame = update_map.frame
+    groups = frame.groups[: frame.trained] or (0,) * frame.trained
+    shares = [float((frame.shares or (1,))[group]) for group in groups]
+    return float(update_map.state_from_gram(np.diag(shares), n)["lam"])
 
 
 def fitted_slope(widths: Sequence[float], distance: Array, confidence: float = CONFIDENCE) -> Slope:
@@ -244,7 +270,7 @@ def fitted_slope(widths: Sequence[float], distance: Array, confidence: float = C
 
 def _learning_rate(both: Pairing, n: int, data: Any, eta_lam0: float) -> float:
     if not both.model.is_matrix and both.update_map.state._fields == ("f", "lam"):  # type: ignore[union-attr]
-        return eta_lam0 / LIMIT_LAM
+        return eta_lam0 / limit_lam(both.update_map, n)  # type: ignore[arg-type]
     start = both.raw_start(gaussian_start(0).raw(both.own_shapes, n))
     X = None if data is None else np.asarray(next(iter(data)))
     return float(eta_lam0 / top_eigenvalue(both.network, start, X))
@@ -265,7 +291,7 @@ def _distances(
     raw = states_of(both.update_map, result["gram"], n, sizes_of(data))  # type: ignore[arg-type]
     first = {name: a[0] for name, a in raw.items()}
     if start == "limit":
-        first["lam"] = np.full_like(first["lam"], LIMIT_LAM)
+        first["lam"] = np.full_like(first["lam"], limit_lam(both.update_map, n))  # type: ignore[arg-type]
     # A truncated scalar map holds n where its state does (velocities); a matrix map has its
     # limit at n = inf.
     width = np.inf if both.model.is_matrix else float(n)
