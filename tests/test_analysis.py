@@ -120,7 +120,7 @@ def test_thresholds_follow_from_the_map_alone():
 THRESHOLDS = [
     (False, "gd", 2 / lam),
     (True, "gd", 2 / lam),
-    (False, "heavy_ball", 2 * (1 + beta) / lam),
+    pytest.param(False, "heavy_ball", 2 * (1 + beta) / lam, marks=pytest.mark.full),
     (False, "weight_decay", 2 / omega),
 ]
 
@@ -151,31 +151,33 @@ def test_a_step_across_the_line_f_0_under_decay_has_the_multiplier_of_both_facto
     assert sp.simplify((1 - d) * (1 - d - A) + 1) == 0
 
 
-def test_fixed_points_are_fixed_and_their_multipliers_are_those_of_the_jacobian():
-    for label, optimizer in ((True, "gd"), (False, "heavy_ball"), (True, "weight_decay")):
-        update_map = uv(label, optimizer)
-        numbers = {eta: 0.3, n: 5, y: 0.7, beta: 0.6, omega: 0.2}
-        for family in fixed_points(update_map):
-            free = {s: 1.7 for s in update_map.variables if s not in family.physical}
-            at = {s: complex(e.subs(numbers)).real for s, e in family.physical.items()} | free
-            for s, image in update_map.updates.items():
-                assert float(image.subs(numbers).subs(at) - at[s]) == pytest.approx(0, abs=1e-12)
-            jacobian = np.array(update_map.jacobian().subs(numbers).subs(at), dtype=float)
-            product = sp.Mul(*family.multipliers).subs(
-                {a: 0.3 * 1.7, kappa: 0.3 * 0.7 / np.sqrt(5), beta: 0.6, decay: 0.06}
-            )
-            roots = np.roots([float(c) for c in sp.Poly(product, x).all_coeffs()])
-            expected = np.sort_complex(np.concatenate([roots, np.ones(len(family.free))]))
-            actual = np.sort_complex(np.linalg.eigvals(jacobian))
-            np.testing.assert_allclose(np.abs(expected), np.abs(actual), atol=2e-3)
+@pytest.mark.parametrize(
+    ("label", "optimizer"),
+    [(True, "gd"), (True, "weight_decay"),
+     pytest.param(False, "heavy_ball", marks=pytest.mark.full)],
+)  # fmt: skip
+def test_fixed_points_are_fixed_and_their_multipliers_are_those_of_the_jacobian(label, optimizer):
+    update_map = uv(label, optimizer)
+    numbers = {eta: 0.3, n: 5, y: 0.7, beta: 0.6, omega: 0.2}
+    for family in fixed_points(update_map):
+        free = {s: 1.7 for s in update_map.variables if s not in family.physical}
+        at = {s: complex(e.subs(numbers)).real for s, e in family.physical.items()} | free
+        for s, image in update_map.updates.items():
+            assert float(image.subs(numbers).subs(at) - at[s]) == pytest.approx(0, abs=1e-12)
+        jacobian = np.array(update_map.jacobian().subs(numbers).subs(at), dtype=float)
+        product = sp.Mul(*family.multipliers).subs(
+            {a: 0.3 * 1.7, kappa: 0.3 * 0.7 / np.sqrt(5), beta: 0.6, decay: 0.06}
+        )
+        roots = np.roots([float(c) for c in sp.Poly(product, x).all_coeffs()])
+        expected = np.sort_complex(np.concatenate([roots, np.ones(len(family.free))]))
+        actual = np.sort_complex(np.linalg.eigvals(jacobian))
+        np.testing.assert_allclose(np.abs(expected), np.abs(actual), atol=2e-3)
 
 
 def test_kinds_of_fixed_points():
     assert [m.kind for m in found(True).fixed] == [
         "zero loss", "stationary", "flipping", "flipping",
     ]  # fmt: skip
-    flipping = found(False, "heavy_ball").fixed[1]
-    assert sp.simplify(flipping.physical[lam] - 4 * (1 + beta) / eta) == 0
 
 
 # The balanced labelled model: its cubic map and its three constants
@@ -252,11 +254,18 @@ def test_curvature_is_monotone_on_either_side_of_the_edge():
 
 
 def test_report_is_readable_and_says_what_it_did_not_search():
+    assert "stable for eta < 2/lam" in str(found())
+    assert "not polynomial" in str(found(1, "gd", "logistic"))
+    assert r"\begin{itemize}" in found(True).latex()
+
+
+@pytest.mark.full
+def test_report_of_momentum():
     text = str(found(False, "heavy_ball"))
     assert "stable for eta < 2*(beta + 1)/lam" in text
     assert "more than three state variables" in text
-    assert "not polynomial" in str(found(1, "gd", "logistic"))
-    assert r"\begin{itemize}" in found(True).latex()
+    flipping = found(False, "heavy_ball").fixed[1]
+    assert sp.simplify(flipping.physical[lam] - 4 * (1 + beta) / eta) == 0
 
 
 def test_matrix_maps_are_refused_with_the_way_out():
@@ -264,14 +273,18 @@ def test_matrix_maps_are_refused_with_the_way_out():
         analyse(derive(models.linear(inputs=3)))
 
 
-def test_a_model_of_ones_own_gets_the_same_analysis():
+@pytest.mark.parametrize(
+    ("ball", "threshold"),
+    [("gd", 2 / lam), pytest.param("heavy_ball", 3 / lam, marks=pytest.mark.full)],
+)
+def test_a_model_of_ones_own_gets_the_same_analysis(ball, threshold):
     from catapult_theory.symbolic.model import Model
     from catapult_theory.symbolic.symbols import vectors
 
     u, v = vectors("u v")
     own = Model(output=3 * u @ v / sp.sqrt(n), vectors=(u, v))
-    ball = optimizers.heavy_ball(sp.Rational(1, 2))
-    assert sp.simplify(analyse(derive(own, optimizer=ball)).threshold - 3 / lam) == 0
+    rule = optimizers.heavy_ball(sp.Rational(1, 2)) if ball == "heavy_ball" else ball
+    assert sp.simplify(analyse(derive(own, optimizer=rule)).threshold - threshold) == 0
 
 
 def test_command_prints_the_analysis_and_refuses_matrix_models_in_one_line():

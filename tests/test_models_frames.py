@@ -95,10 +95,9 @@ FULL = pytest.mark.full
 @pytest.mark.parametrize(
     ("model", "data", "symbols", "rule"),
     [
-        *((*case, RULES[0]) for case in (*ZOO, *OWN)),
-        (*ZOO[1], RULES[1]),
-        *(pytest.param(*ZOO[0], rule, marks=FULL) for rule in RULES[1:]),
-        pytest.param(*ZOO[1], RULES[2], marks=FULL),
+        *((*case, RULES[0]) for case in (ZOO[1], *OWN)),
+        *(pytest.param(*ZOO[0], rule, marks=FULL) for rule in RULES),
+        *(pytest.param(*ZOO[1], rule, marks=FULL) for rule in RULES[1:]),
         *(pytest.param(*case, rule, marks=FULL) for case in OWN for rule in RULES[1:]),
     ],
     ids=lambda value: getattr(value, "name", value[0] if isinstance(value, tuple) else ""),
