@@ -24,7 +24,7 @@ from catapult_theory.networks import (
     train_summary,
 )
 from catapult_theory.phases.bounds import phase_bounds
-from catapult_theory.symbolic import models, optimizers
+from catapult_theory.symbolic import models
 from catapult_theory.symbolic.analysis import analyse
 from catapult_theory.symbolic.closure import derive
 from catapult_theory.symbolic.fixed_points import fixed_points
@@ -171,7 +171,9 @@ def threshold_cases(
         (plain, "heavy_ball", {"beta": 0.5}),
         (plain, "heavy_ball", {"beta": 0.9}),
         (labelled, "weight_decay", {**far, "omega": 0.1}),
-        *((plain, name, numbers) for name, numbers in _NEWER if name in optimizers.NAMED),
+        (plain, "nesterov", {"beta": 0.5}),
+        (plain, "nesterov", {"beta": 0.9}),
+        (plain, "unnormalised_sam", {"rho": 0.2}),
     ]
     data = _few_samples()
     return [
@@ -183,13 +185,6 @@ def threshold_cases(
         ("balanced uv, 2-cycle", partial(cycle_threshold, n, tolerance, steps)),
         ("balanced uv, bounded", partial(bounded_threshold, n, tolerance, 4 * steps)),
     ]
-
-
-_NEWER: tuple[tuple[str, dict[str, float]], ...] = (
-    ("nesterov", {"beta": 0.5}),
-    ("nesterov", {"beta": 0.9}),
-    ("unnormalised_sam", {"rho": 0.2}),
-)
 
 
 def _named(model: Any, optimizer: Any, constants: Mapping[str, float]) -> str:
@@ -250,7 +245,7 @@ def linear_threshold(
     settled = _minimum(model, data, n, seeds, constants)
     X = None if data is None else np.asarray(data[0])
     curvature = np.array([
-        float(top_eigenvalue(trained_base(trained), {k: a[i] for k, a in settled.items()}, X))
+        float(top_eigenvalue(_base(trained), {k: a[i] for k, a in settled.items()}, X))
         for i in range(seeds)
     ])  # fmt: skip
     moved = _moved(settled)
@@ -269,17 +264,8 @@ def linear_threshold(
     )  # fmt: skip
 
 
-def trained_base(both: Pairing) -> Any:
-    """Return the network itself, without velocities beside its parameters.
-
-    Parameters
-    ----------
-    both : Pairing
-
-    Returns
-    -------
-    Network
-    """
+def _base(both: Pairing) -> Any:
+    """Return the network itself, without velocities beside its parameters."""
     return getattr(both.network, "base", both.network)
 
 
