@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 import pytest
 import sympy as sp
@@ -12,6 +14,7 @@ from catapult_theory.errors import InputError, NotClosed
 from catapult_theory.networks import forward_zoo, gaussian_start, train_network
 
 STEPS = 60
+FULL = pytest.mark.full
 
 
 def raw_training(slope, label, eta, seed, width, steps=STEPS):
@@ -29,9 +32,14 @@ def theory(derived, start, eta, width, steps, backend="array"):
     return ct.trajectory(derived, begin, steps, backend=backend, eta=eta, n=width)
 
 
-@pytest.mark.parametrize("slope", [0, sp.Rational(1, 5), -1])
+@functools.cache
+def watched(slope):
+    return ct.watch_signs(ct.models.relu_one_sample(slope, label=0.7))
+
+
+@pytest.mark.parametrize("slope", [0, sp.Rational(1, 5), pytest.param(-1, marks=FULL)])
 def test_the_step_of_the_first_flip_is_that_of_brute_force(slope):
-    derived = ct.watch_signs(ct.models.relu_one_sample(slope, label=0.7))
+    derived = watched(slope)
     found, expected = [], []
     for seed in range(6):
         for eta in (0.02, 0.4, 1.2, 2.2):
@@ -43,11 +51,11 @@ def test_the_step_of_the_first_flip_is_that_of_brute_force(slope):
     assert len({step for step in expected if step > 0}) >= 3
 
 
-@pytest.mark.parametrize("slope", [0, sp.Rational(1, 5)])
+@pytest.mark.parametrize("slope", [pytest.param(0, marks=FULL), sp.Rational(1, 5)])
 @pytest.mark.parametrize("eta", [0.05, 1.0])
 def test_exact_against_raw_training_up_to_the_first_flip(slope, eta):
     width = 256
-    derived = ct.watch_signs(ct.models.relu_one_sample(slope, label=0.7))
+    derived = watched(slope)
     start, raw, flip = raw_training(float(slope), 0.7, eta, 3, width, 200)
     last = 200 if flip < 0 else flip - 1
     ds = theory(derived, start, eta, width, 200)
@@ -69,9 +77,11 @@ def test_exact_against_raw_training_up_to_the_first_flip(slope, eta):
     assert np.abs(wrong.f.values[: last + 1] - outputs[: last + 1]).max() > 1e-6
 
 
-@pytest.mark.parametrize("backend", ["llvm", "c", pytest.param("numba", marks=pytest.mark.full)])
+@pytest.mark.parametrize(
+    "backend", ["llvm", *(pytest.param(b, marks=FULL) for b in ("c", "numba"))]
+)
 def test_the_flip_is_the_same_on_every_backend_and_in_runs(backend):
-    derived = ct.watch_signs(ct.models.relu_one_sample(sp.Rational(1, 5), label=0.7))
+    derived = watched(sp.Rational(1, 5))
     start, _, flip = raw_training(0.2, 0.7, 1.2, 1, 32)
     assert flip > 0
     begin = ct.unit_start(derived, start["u"], start["v"])
@@ -79,11 +89,16 @@ def test_the_flip_is_the_same_on_every_backend_and_in_runs(backend):
     assert ct.first_flip(ds)[0] == flip
 
 
-def test_a_watched_map_survives_json_and_is_exact_in_its_frames():
+def test_a_watched_map_survives_json():
     model = ct.models.relu_one_sample(sp.Rational(1, 5), label=0.7)
     derived = ct.watch_signs(model, optimizer="weight_decay")
     assert ct.UpdateMap.from_json(derived.to_json()) == derived
     assert "first entries are positive" in derived.derivation()
+
+
+@FULL
+def test_relu_units_are_exact_in_their_frames():
+    model = ct.models.relu_one_sample(sp.Rational(1, 5), label=0.7)
     assert ct.exactness(model, n=64, eta_lam0=1.5).passed
 
 
