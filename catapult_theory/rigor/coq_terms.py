@@ -83,7 +83,7 @@ def coq_term(expression: Any, leaf: Callable[[Any], str | None]) -> str:
     --------
     >>> x = sp.Symbol("x")
     >>> coq_term(x**2 / 3 - 1 / sp.sqrt(n), str)
-    '((-1 * (/ (sqrt (INR width)))) + ((1 / 3) * (x ^ 2)))'
+    '(((1 / 3) * (x ^ 2)) + ((-1) * (/ (sqrt (INR width)))))'
     """
     e = sp.sympify(expression)
     if e == n:

@@ -106,8 +106,9 @@ def huber(delta: Any = 1) -> Loss:
 
     Examples
     --------
-    >>> huber().derivative().subs({f: 5, y: 1}), huber().derivative().subs({f: 1.5, y: 1})
-    (1, 0.5)
+    >>> slope = huber().derivative()
+    >>> slope.subs({f: 5, y: 1}), slope.subs({f: sp.Rational(3, 2), y: 1})
+    (1, 1/2)
     """
     width = sp.nsimplify(delta, rational=True) if isinstance(delta, (int, float)) else delta
     if isinstance(delta, bool) or not (isinstance(width, sp.Expr) and width.is_number):

@@ -128,7 +128,7 @@ def quadratic_activation(inputs: Any = None, positive: Any = Fraction(1, 2)) -> 
     Examples
     --------
     >>> print(quadratic_activation())
-    quadratic_activation: f = diag((1/sqrt(n))*(X*P.T*P*X.T - X*Q.T*Q*X.T))
+    quadratic_activation: f = diag(1/sqrt(n)*(X*P.T*P*X.T - X*Q.T*Q*X.T))
     """
     share = _part(positive)
     d = _size(inputs, "d", "inputs")
