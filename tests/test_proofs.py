@@ -48,7 +48,7 @@ CLOSED = {
     "closure-heavy-ball": ("f", "lam", "x1", "P_u_P_v", "x2", "x3"),
 }
 # The labelled model, and another with weight decay, are checked in every run.
-LONG = ("closure-uv", "closure-weight-decay")
+LONG = ("closure-uv", "closure-weight-decay", "closure-heavy-ball")
 STATEMENTS = [
     pytest.param(name, marks=pytest.mark.full) if name in LONG else name
     for name in proofs.STATEMENTS

@@ -62,6 +62,8 @@ SLOW = {"momentum-linear", "momentum-edge", "balanced-chaos"}
 
 @pytest.mark.parametrize("name", [x for x in quick((ByAlgebra, ByRunning)) if x not in SLOW])
 def test_what_is_decided_certified_or_measured_is_so_again(name):
+    if ALL[name].level == "certified":
+        pytest.importorskip("flint")
     (checked,) = check_statements([name])
     assert checked.status == "passed", checked.finding.detail
 

@@ -170,7 +170,7 @@ def test_velocity_invariants_start_at_zero_and_move():
         ({"y": 1.0}, "unknown parameter"),
         ({"optimizer": "heavy_ball"}, "give a value for beta"),
         ({"optimizer": "hevy_ball"}, "did you mean 'heavy_ball'"),
-        ({"optimizer": "sign_descent"}, "unknown optimizer"),
+        ({"optimizer": "evolution"}, "unknown optimizer"),
         ({"loss": "sqared"}, "did you mean 'squared'"),
         ({"n": None}, "give the width"),
         ({"n": 0}, "positive integer"),
