@@ -46,11 +46,11 @@ if TYPE_CHECKING:
         verify,
         verify_file,
     )
-    from catapult_theory.rigor.certificate_check import check_file as check_phase_map
-    from catapult_theory.rigor.certified import certify
-    from catapult_theory.rigor.certified_map import PhaseMap
-    from catapult_theory.rigor.statement import Statement
-    from catapult_theory.rigor.statements import check_statements, statements
+    from catapult_theory.rigor.certified.certificate_check import check_file as check_phase_map
+    from catapult_theory.rigor.certified.phase_map import PhaseMap
+    from catapult_theory.rigor.certified.search import certify
+    from catapult_theory.rigor.statements.registry import check_statements, statements
+    from catapult_theory.rigor.statements.statement import Statement
     from catapult_theory.symbolic import losses, models, optimizers, schedules
     from catapult_theory.symbolic.analysis import Analysis, analyse
     from catapult_theory.symbolic.closure import derive
@@ -102,10 +102,10 @@ _HOMES = {
         *("ClaimsReport", "Falsification", "Proof", "Verdict"),
         *("falsify", "prove", "verify", "verify_file"),
     ),
-    "rigor.certified": ("certify",),
-    "rigor.certified_map": ("PhaseMap",),
-    "rigor.statement": ("Statement",),
-    "rigor.statements": ("check_statements", "statements"),
+    "rigor.certified.search": ("certify",),
+    "rigor.certified.phase_map": ("PhaseMap",),
+    "rigor.statements.statement": ("Statement",),
+    "rigor.statements.registry": ("check_statements", "statements"),
     "symbolic.analysis": ("Analysis", "analyse"),
     "symbolic.closure": ("derive",),
     "symbolic.losses": ("Loss",),
@@ -128,7 +128,7 @@ _HOMES = {
 }
 _PLACES = {name: (home, name) for home, names in _HOMES.items() for name in names}
 _PLACES["load_data"] = ("networks.datasets", "load")
-_PLACES["check_phase_map"] = ("rigor.certificate_check", "check_file")
+_PLACES["check_phase_map"] = ("rigor.certified.certificate_check", "check_file")
 _MODULES = {name: f"symbolic.{name}" for name in ("losses", "models", "optimizers", "schedules")}
 _MODULES["testing"] = "testing"
 

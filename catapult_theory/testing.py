@@ -18,12 +18,12 @@ from catapult_theory.errors import InputError
 from catapult_theory.phases.bounds import phase_bounds
 from catapult_theory.phases.classification import Behaviour, classify
 from catapult_theory.phases.predict import PredictedPhase
-from catapult_theory.rigor.model_strategies import data_sets, matrix_states, models
-from catapult_theory.rigor.number_strategies import dyadics, learning_rates, widths
-from catapult_theory.rigor.orbits import Conditions, along
-from catapult_theory.rigor.reading import read_claim
-from catapult_theory.rigor.strategies import edge_states, states, states_near
-from catapult_theory.rigor.vocabulary import Vocabulary
+from catapult_theory.rigor.claims.reading import read_claim
+from catapult_theory.rigor.claims.vocabulary import Vocabulary
+from catapult_theory.rigor.falsification.model_strategies import data_sets, matrix_states, models
+from catapult_theory.rigor.falsification.number_strategies import dyadics, learning_rates, widths
+from catapult_theory.rigor.falsification.orbits import Conditions, along
+from catapult_theory.rigor.falsification.strategies import edge_states, states, states_near
 from catapult_theory.symbolic.update_map import UpdateMap
 from catapult_theory.validation.exactness import STEP_TOLERANCE
 from catapult_theory.validation.train import train

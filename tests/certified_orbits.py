@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 import catapult_theory as ct
-from catapult_theory.rigor.certified_map import KINDS
-from catapult_theory.rigor.certified_theorems import THEOREMS
+from catapult_theory.rigor.certified.phase_map import KINDS
+from catapult_theory.rigor.certified.theorems import THEOREMS
 
 ESCAPED = 1e6
 # Round-off over a few thousand steps of a bounded orbit, in p and a.

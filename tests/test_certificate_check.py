@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import catapult_theory as ct
-from catapult_theory.rigor import certificate_balls, certificate_check, certificate_file
+from catapult_theory.rigor.certified import certificate_balls, certificate_check, certificate_file
 
 MODULES = (certificate_balls, certificate_check, certificate_file)
 KAPPAS = (0.0, 0.3, 0.9, 1.1, 2.5)

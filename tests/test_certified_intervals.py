@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from catapult_theory.rigor import certified_interval as iv
-from catapult_theory.rigor.certified_image import advance, combination, is_small, start
-from catapult_theory.rigor.certified_map import Cells
-from catapult_theory.rigor.certified_step import entry, step_tables
+from catapult_theory.rigor.certified import interval as iv
+from catapult_theory.rigor.certified.image import advance, combination, is_small, start
+from catapult_theory.rigor.certified.phase_map import Cells
+from catapult_theory.rigor.certified.step import entry, step_tables
 
 NUMBERS = (
     st.floats(min_value=-1e150, max_value=1e150) | st.floats(-8, 8) | st.floats(-1e-160, 1e-160)

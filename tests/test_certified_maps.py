@@ -15,8 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import catapult_theory as ct
-from catapult_theory.rigor import certified_step, certified_theorems
-from catapult_theory.rigor.certified_map import KINDS, Cells
+from catapult_theory.rigor.certified import step as certified_step
+from catapult_theory.rigor.certified import theorems as certified_theorems
+from catapult_theory.rigor.certified.phase_map import KINDS, Cells
 
 P, W, X, Y = certified_step.P, certified_step.W, certified_step.X, certified_step.Y
 LEVELS = 13

@@ -15,13 +15,13 @@ from typer.testing import CliRunner
 from catapult_theory import cli
 from catapult_theory.errors import InputError
 from catapult_theory.rigor import verify, verify_file
-from catapult_theory.rigor.claim_file import Entry, judge_entries, read_file
-from catapult_theory.rigor.deadline import OutOfTime, within
+from catapult_theory.rigor.claims.deadline import OutOfTime, within
+from catapult_theory.rigor.claims.file import Entry, judge_entries, read_file
 from catapult_theory.symbolic import models
 from catapult_theory.symbolic.closure import derive
 
 # The module, which the function of the same name hides.
-VERIFY = sys.modules["catapult_theory.rigor.verify"]
+VERIFY = sys.modules["catapult_theory.rigor.claims.verify"]
 
 GOOD = """
 [defaults]
@@ -87,7 +87,7 @@ def test_command_prints_a_table_and_exits_with_one_if_any_fails(written) -> None
 
 
 def test_an_interrupted_command_prints_what_was_judged(written, monkeypatch) -> None:
-    from catapult_theory.rigor import claim_file
+    from catapult_theory.rigor.claims import file as claim_file
 
     def interrupted(entries, timeout):
         yield next(iter(judge_entries(entries, timeout)))

@@ -15,14 +15,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from catapult_theory.errors import ClaimError
-from catapult_theory.rigor.claim_size import TEXT
-from catapult_theory.rigor.claims import STATUSES
-from catapult_theory.rigor.matrix_reading import read_matrix_claim
-from catapult_theory.rigor.matrix_tree import Misfit
-from catapult_theory.rigor.matrix_vocabulary import MatrixVocabulary
-from catapult_theory.rigor.reading import read_claim
-from catapult_theory.rigor.verify import verdict_of
-from catapult_theory.rigor.vocabulary import Vocabulary
+from catapult_theory.rigor.claims.matrix_reading import read_matrix_claim
+from catapult_theory.rigor.claims.matrix_tree import Misfit
+from catapult_theory.rigor.claims.matrix_vocabulary import MatrixVocabulary
+from catapult_theory.rigor.claims.reading import read_claim
+from catapult_theory.rigor.claims.size import TEXT
+from catapult_theory.rigor.claims.verdict import STATUSES
+from catapult_theory.rigor.claims.verify import verdict_of
+from catapult_theory.rigor.claims.vocabulary import Vocabulary
 from catapult_theory.symbolic import models
 from catapult_theory.symbolic.closure import derive
 

@@ -11,8 +11,8 @@ import ast
 import pytest
 
 from catapult_theory.rigor import verify
-from catapult_theory.rigor.claim_words import words_of
-from catapult_theory.rigor.edits import MOST_EDITS, Editor
+from catapult_theory.rigor.claims.edits import MOST_EDITS, Editor
+from catapult_theory.rigor.claims.words import words_of
 from catapult_theory.symbolic import models
 from catapult_theory.symbolic.closure import derive
 

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from catapult_theory.errors import ClaimError
 from catapult_theory.rigor import verify
-from catapult_theory.rigor.claim_size import DEGREE, EXPONENT, TERMS, TEXT, size_of
-from catapult_theory.rigor.reading import read_claim, read_hypotheses
-from catapult_theory.rigor.vocabulary import Vocabulary
+from catapult_theory.rigor.claims.reading import read_claim, read_hypotheses
+from catapult_theory.rigor.claims.size import DEGREE, EXPONENT, TERMS, TEXT, size_of
+from catapult_theory.rigor.claims.vocabulary import Vocabulary
 from catapult_theory.symbolic import models
 from catapult_theory.symbolic.closure import derive
 from catapult_theory.symbolic.update_map import tex

@@ -20,11 +20,11 @@ from sympy.polys.rings import ring
 
 from catapult_theory.errors import ClaimError
 from catapult_theory.rigor import verify
-from catapult_theory.rigor.orders import order_of
-from catapult_theory.rigor.points import Irrational, Undefined, exact, precise, sign
-from catapult_theory.rigor.positivity import Known, Prover, coefficients
-from catapult_theory.rigor.reading import Scaling
-from catapult_theory.rigor.real_roots import decided_on_line
+from catapult_theory.rigor.claims.orders import order_of
+from catapult_theory.rigor.claims.points import Irrational, Undefined, exact, precise, sign
+from catapult_theory.rigor.claims.positivity import Known, Prover, coefficients
+from catapult_theory.rigor.claims.reading import Scaling
+from catapult_theory.rigor.claims.real_roots import decided_on_line
 from catapult_theory.symbolic import models
 from catapult_theory.symbolic.closure import derive
 from catapult_theory.symbolic.symbols import eta, f, lam, n

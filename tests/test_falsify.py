@@ -17,13 +17,14 @@ from typer.testing import CliRunner
 import catapult_theory as ct
 from catapult_theory import cli
 from catapult_theory.errors import ClaimError, InputError, MissingBackend
-from catapult_theory.rigor import optional_parts, smt
-from catapult_theory.rigor.counterexample import Goal
-from catapult_theory.rigor.falsification import STATUSES
-from catapult_theory.rigor.falsify import METHODS
-from catapult_theory.rigor.problem import Facts, margin
-from catapult_theory.rigor.reading import read_claim, read_hypotheses
-from catapult_theory.rigor.vocabulary import Vocabulary
+from catapult_theory.rigor import optional_parts
+from catapult_theory.rigor.claims.counterexample import Goal
+from catapult_theory.rigor.claims.problem import Facts, margin
+from catapult_theory.rigor.claims.reading import read_claim, read_hypotheses
+from catapult_theory.rigor.claims.vocabulary import Vocabulary
+from catapult_theory.rigor.falsification import smt
+from catapult_theory.rigor.falsification.result import STATUSES
+from catapult_theory.rigor.falsification.search import METHODS
 
 RECIPES = {
     "uv": ({}, "gd"),

@@ -12,8 +12,9 @@ import pytest
 
 import catapult_theory as ct
 from catapult_theory import cli
-from catapult_theory.rigor import coq, proofs
-from catapult_theory.rigor.coq_terms import Names, coq_term
+from catapult_theory.rigor.proofs import coq
+from catapult_theory.rigor.proofs import registry as proofs
+from catapult_theory.rigor.proofs.terms import Names, coq_term
 
 FOLDER = Path(__file__).parent.parent / "derivations"
 FILES = sorted(FOLDER.glob("*.v"))
@@ -234,7 +235,7 @@ def test_a_mutated_closure_fails_to_check(name):
 
 
 def test_a_generated_file_knows_nothing_of_the_gram_matrix():
-    from catapult_theory.rigor.coq_closure import closure_file
+    from catapult_theory.rigor.proofs.closures import closure_file
 
     text = closure_file("closure", ct.models.uv(), optimizer="heavy_ball").source.text
     assert "Gamma" not in text

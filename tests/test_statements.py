@@ -15,10 +15,11 @@ from sympy.core.function import AppliedUndef
 import catapult_theory as ct
 from catapult_theory import cli
 from catapult_theory.errors import InputError
-from catapult_theory.rigor import coq, statement_balls
-from catapult_theory.rigor.statement import LEVELS, as_claim, t
-from catapult_theory.rigor.statement_checks import ByAlgebra, ByCoq, ByRunning
-from catapult_theory.rigor.statements import check_statements, statements
+from catapult_theory.rigor.proofs import coq
+from catapult_theory.rigor.statements import balls as statement_balls
+from catapult_theory.rigor.statements.checks import ByAlgebra, ByCoq, ByRunning
+from catapult_theory.rigor.statements.registry import check_statements, statements
+from catapult_theory.rigor.statements.statement import LEVELS, as_claim, t
 
 ALL = {s.id: s for s in statements()}
 needs_coq = pytest.mark.skipif(shutil.which("coqc") is None, reason=f"no coqc: {coq.REMEDY}")
@@ -248,7 +249,7 @@ def test_the_command_ends_with_3_where_a_proof_cannot_be_checked(monkeypatch, ca
 
 
 def test_the_command_ends_with_1_where_a_check_fails(monkeypatch, capsys):
-    from catapult_theory.rigor import statements as registry
+    from catapult_theory.rigor.statements import registry
 
     wrong = dataclasses.replace(ALL["peak"], check=ByRunning("wrong", lambda: (False, "no")))
     monkeypatch.setattr(registry, "statements", lambda: (wrong,))
@@ -264,7 +265,7 @@ def test_formulas_are_printed_without_checks(monkeypatch, capsys):
 
 
 def test_every_theorem_of_the_proofs_belongs_to_a_statement():
-    from catapult_theory.rigor.proofs import STATEMENTS
+    from catapult_theory.rigor.proofs.registry import STATEMENTS
 
     used = {x for s in ALL.values() if isinstance(s.check, ByCoq) for x in s.check.ids}
     assert used <= STATEMENTS.keys()

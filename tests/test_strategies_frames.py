@@ -13,10 +13,10 @@ from hypothesis import HealthCheck, given, settings
 import catapult_theory as ct
 from catapult_theory import testing
 from catapult_theory.errors import InputError
-from catapult_theory.rigor.gram_domain import drawn_lengths, least_width
-from catapult_theory.rigor.problem import Facts
-from catapult_theory.rigor.states import States
-from catapult_theory.rigor.vocabulary import Vocabulary
+from catapult_theory.rigor.claims.gram_domain import drawn_lengths, least_width
+from catapult_theory.rigor.claims.problem import Facts
+from catapult_theory.rigor.claims.states import States
+from catapult_theory.rigor.claims.vocabulary import Vocabulary
 
 
 def few(strategy, count=40):

@@ -31,7 +31,7 @@ def certify(
     if check is not None:
         _check(check, sample, seed)
         return
-    from catapult_theory.rigor.certified import certify as search
+    from catapult_theory.rigor.certified.search import certify as search
 
     console = Console(stderr=True)
     shown = console if console.is_terminal else None
@@ -46,7 +46,7 @@ def certify(
 
 
 def _check(path: Path, sample: int, seed: int) -> None:
-    from catapult_theory.rigor.certificate_check import check_file
+    from catapult_theory.rigor.certified.certificate_check import check_file
 
     found = check_file(path, sample, seed)
     typer.echo(str(found))

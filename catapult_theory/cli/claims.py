@@ -25,7 +25,7 @@ def verify(
     timeout: Timeout = _SECONDS,
 ) -> None:
     """Judge a claim about one training step: proof, counterexample, or order in 1/n."""
-    from catapult_theory.rigor.verify import verify as judge
+    from catapult_theory.rigor.claims.verify import verify as judge
 
     verdict = judge(
         claim,
@@ -46,7 +46,7 @@ def claims(
     timeout: Timeout = _SECONDS,
 ) -> None:
     """Judge a file of claims: a table, and exit code 1 unless all are as expected."""
-    from catapult_theory.rigor.claim_file import ClaimsReport, judge_entries, read_file
+    from catapult_theory.rigor.claims.file import ClaimsReport, judge_entries, read_file
 
     entries = read_file(file)
     found: list[Any] = []

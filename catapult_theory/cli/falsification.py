@@ -25,7 +25,7 @@ def falsify(
     seconds: Annotated[float, typer.Option(help="after which no search begins")] = 20.0,
 ) -> None:
     """Search for a state at which a claim is false: exit 0 proved, 1 false, 3 undecided."""
-    from catapult_theory.rigor.falsify import falsify as search
+    from catapult_theory.rigor.falsification.search import falsify as search
 
     with Console(stderr=True).status("searching"):
         found = search(

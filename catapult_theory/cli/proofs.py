@@ -10,7 +10,7 @@ import typer
 from catapult_theory.cli.app import app
 
 if TYPE_CHECKING:
-    from catapult_theory.rigor.proofs import Proof
+    from catapult_theory.rigor.proofs.registry import Proof
 
 _COLOURS = {"proved": "green", "failed": "red", "not-checked": "yellow"}
 
@@ -28,7 +28,7 @@ def prove(
     from rich.console import Console
     from rich.progress import Progress
 
-    from catapult_theory.rigor.proofs import check_each, known
+    from catapult_theory.rigor.proofs.registry import check_each, known
 
     wanted = known(ids)
     found: list[Proof] = []

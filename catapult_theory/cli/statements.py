@@ -9,7 +9,7 @@ import typer
 from catapult_theory.cli.app import app
 
 if TYPE_CHECKING:
-    from catapult_theory.rigor.statement import Checked, Statement
+    from catapult_theory.rigor.statements.statement import Checked, Statement
 
 _COLOURS = {"passed": "green", "failed": "red", "not checked": "yellow"}
 # A statement at one of these levels has a check of its own, which should have run.
@@ -33,7 +33,7 @@ def statements(
     from rich.console import Console
     from rich.progress import Progress
 
-    from catapult_theory.rigor.statements import check_statements, chosen
+    from catapult_theory.rigor.statements.registry import check_statements, chosen
 
     wanted = chosen(ids)
     if formulas:

@@ -26,8 +26,8 @@ from catapult_theory.report.cells import render
 from catapult_theory.report.maps import maps
 from catapult_theory.report.section import Section, Settings, Table
 from catapult_theory.report.style import save
-from catapult_theory.rigor.proofs import STATEMENTS, Place, find_folder
-from catapult_theory.rigor.verify import verify
+from catapult_theory.rigor.claims.verify import verify
+from catapult_theory.rigor.proofs.registry import STATEMENTS, Place, find_folder
 from catapult_theory.symbolic import models
 from catapult_theory.symbolic.update_map import UpdateMap
 

@@ -1,0 +1,1 @@
+"""The search for a counterexample to a claim, and Hypothesis strategies for others' tests."""

@@ -1,0 +1,1 @@
+"""Theorems and generated closures, checked by the Coq proof assistant."""

@@ -1,0 +1,1 @@
+"""The theory as objects: statements with their levels and checks."""

@@ -1,0 +1,301 @@
+"""Statements about training the uv-model, without and with a label."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sympy as sp
+from sympy import Limit, Or, Sum, oo, sqrt
+
+from catapult_theory.rigor.statements import measurements
+from catapult_theory.rigor.statements.checks import ByAlgebra, ByCoq, ByRunning
+from catapult_theory.rigor.statements.statement import Statement, t
+from catapult_theory.rigor.statements.symbols import (
+    PAPER,
+    THEORY,
+    a,
+    a_end,
+    b,
+    equal,
+    f,
+    kappa,
+    lam,
+    loss,
+    p,
+    q,
+)
+from catapult_theory.symbolic import models
+from catapult_theory.symbolic.symbols import eta, n, y
+
+m, M, e, r, ratio, C, eta_max = sp.symbols("m M e r q C eta_max", real=True)
+_UV = ByAlgebra(models.uv)
+
+
+def _labelled() -> Any:
+    return models.uv(label=True)
+
+
+def unlabelled() -> tuple[Statement, ...]:
+    """The uv-model without label: T1 to T7, the phases, the peak."""
+    below, positive = a(0) < 4, b(t) > 0
+    return (
+        Statement(
+            "T1",
+            "the dimensionless map, from the step on vectors of any dimension",
+            (),
+            (
+                equal(a(t + 1), a(t) - 4 * p(t) * (p(t) + kappa) + p(t) ** 2 * a(t)),
+                equal(p(t + 1), p(t) * (1 - a(t) + p(t) * (p(t) + kappa))),
+            ),
+            THEORY + "5",
+            "proved",
+            ByCoq(("T1",)),
+        ),
+        Statement(
+            "T2",
+            "the domain is invariant",
+            (),
+            (
+                equal(
+                    a(t + 1) ** 2 - 4 * b(t + 1),
+                    (a(t) ** 2 - 4 * b(t)) * (1 - b(t)) ** 2,
+                ),
+                a(t + 1) >= 0,
+            ),
+            THEORY + "5",
+            "proved",
+            ByCoq(("T2",)),
+        ),
+        Statement(
+            "T3",
+            "below 4 the curvature never grows",
+            (a(0) > 0, below),
+            (a(t + 1) >= 0, a(t + 1) <= a(t), a(t) < 4),
+            THEORY + "5",
+            "proved",
+            ByCoq(("T3",)),
+        ),
+        Statement(
+            "T4",
+            "what the curvature loses is the sum of b (4 - a), so that the output vanishes",
+            (below,),
+            (
+                equal(Sum(b(t) * (4 - a(t)), (t, 0, oo)), a(0) - a_end),
+                equal(Limit(b(t), t, oo), 0),
+            ),
+            THEORY + "5",
+            "proved",
+            ByCoq(("T4",)),
+        ),
+        Statement(
+            "T5",
+            "the minimum that is reached is flat, but for exact hits b = a - 1",
+            (below, positive),
+            (a_end <= 2,),
+            THEORY + "5",
+            "proved",
+            ByCoq(("T5",)),
+        ),
+        Statement(
+            "T6",
+            "above 4 the curvature grows without bound, but for exact hits",
+            (a(0) > 4, positive),
+            (a(t + 1) >= a(t), equal(a_end, oo)),
+            THEORY + "5",
+            "proved",
+            ByCoq(("T6",)),
+        ),
+        Statement(
+            "T7",
+            "one step lowers the loss if and only if a - 2 < b < a",
+            (a(t) - 2 < b(t), b(t) < a(t), positive),
+            (loss(t + 1) < loss(t),),
+            THEORY + "5",
+            "proved",
+            ByCoq(("T7",)),
+        ),
+        Statement(
+            "lazy",
+            "below 2 the loss never grows, at any width",
+            (a(t) < 2,),
+            (loss(t + 1) <= loss(t),),
+            PAPER + "2.1",
+            "decided",
+            _UV,
+        ),
+        Statement(
+            "trap",
+            "below 2 and near the minimum the output decays like a power",
+            (
+                a(0) > 0,
+                a(0) < 2,
+                (a(0) - 1) ** 2 <= ratio,
+                (1 - a(0) / 4) ** 4 <= ratio,
+                ratio < 1,
+                8 * b(0) <= a(0) * (1 - ratio),
+            ),
+            (b(t) <= ratio**t * b(0), a(t) >= a(0) / 2, a(t) <= a(0)),
+            THEORY + "5",
+            "proved",
+            ByCoq(("trap",)),
+        ),
+        Statement(
+            "convergence",
+            "gradient descent on the vectors converges below eta lambda_0 = 4, at every width",
+            (eta * lam(0) < 4,),
+            (equal(Limit(loss(t), t, oo), 0), lam(t + 1) <= lam(t)),
+            PAPER + "2.1",
+            "proved",
+            ByCoq(("convergence",)),
+        ),
+        Statement(
+            "flat",
+            "it ends at a curvature of at most 2 / eta",
+            (eta * lam(0) < 4, sp.Ne(f(t), 0)),
+            (eta * Limit(lam(t), t, oo) <= 2,),
+            PAPER + "2.1",
+            "proved",
+            ByCoq(("flat",)),
+        ),
+        Statement(
+            "divergence",
+            "it diverges above eta lambda_0 = 4",
+            (eta * lam(0) > 4, sp.Ne(f(t), 0)),
+            (equal(Limit(eta * lam(t), t, oo), oo),),
+            PAPER + "2.1",
+            "proved",
+            ByCoq(("divergence",)),
+        ),
+        Statement(
+            "peak",
+            "the loss stays below n lambda^2 / 8 (with T3: below n lambda_0^2 / 8 for ever)",
+            (),
+            (loss(t) <= n * lam(t) ** 2 / 8,),
+            THEORY + "4.1",
+            "decided",
+            _UV,
+        ),
+        Statement(
+            "final-curvature",
+            "from b_0 near 0 the curvature ends in a band: a point below 2.6, from 0 above 3.085",
+            (equal(a(0), sp.Rational(5, 2)), equal(Limit(b(0), b(0), 0), 0)),
+            (sp.Abs(a_end - sp.Float("1.2823", 5)) < sp.Float("5e-4", 2),),
+            THEORY + "4",
+            "measured",
+            ByRunning(
+                "4000 starts in a period of b_0, at 7 learning rates",
+                measurements.final_curvatures,
+            ),
+        ),
+    )
+
+
+def labelled() -> tuple[Statement, ...]:
+    """The uv-model with a label."""
+    w = a(t) - 4 - kappa * p(t)
+    w_0 = w.subs(t, 0)
+    growth = 1 + kappa * p(t) + p(t) ** 2
+    edge = 8 / (lam(0) + sqrt(lam(0) ** 2 + 16 * y * (y - f(0)) / n))
+    moderate = (kappa >= 0, kappa < 2)
+    return (
+        Statement(
+            "edge-factor",
+            "w = a - 4 - kappa p never changes its sign where |kappa| < 2",
+            (),
+            (equal(w.subs(t, t + 1), w * growth),),
+            THEORY + "5",
+            "decided",
+            ByAlgebra(_labelled),
+        ),
+        Statement(
+            "edge",
+            "below the edge residual and curvature stay bounded for ever, above it a grows to oo",
+            (*moderate, w_0 <= 0),
+            (sp.Abs(p(t)) <= 2, a(t) >= 0, a(t) <= 4 + 2 * kappa),
+            THEORY + "5",
+            "proved",
+            ByCoq(("edge",)),
+        ),
+        Statement(
+            "sharp",
+            "the largest learning rate in closed form, from the vectors, at every width",
+            (y >= 0, kappa < 2, equal(eta_max, edge)),
+            (
+                sp.Implies(eta < eta_max, eta * lam(t) <= 4 + 2 * kappa),
+                sp.Implies(eta > eta_max, equal(Limit(eta * lam(t), t, oo), oo)),
+            ),
+            "derived here",
+            "proved",
+            ByCoq(("sharp",)),
+        ),
+        Statement(
+            "edge-2",
+            "below the edge the residual vanishes or the network becomes balanced",
+            (*moderate, w_0 < 0),
+            (
+                Or(
+                    equal(Limit(p(t), t, oo), 0),
+                    equal(Limit(a(t) - 2 * q(t), t, oo), 0),
+                ),
+            ),
+            THEORY + "5",
+            "proved",
+            ByCoq(("edge-2",)),
+        ),
+        Statement(
+            "edge-3",
+            "almost every start below the edge converges for kappa < 1",
+            (kappa >= 0, kappa < 1, w_0 < 0),
+            (equal(Limit(p(t), t, oo), 0),),
+            THEORY + "5",
+            "measured",
+            ByRunning("20,000 random starts", measurements.below_the_edge_converges),
+        ),
+        Statement(
+            "edge-4",
+            "for kappa >= 2, too, every start above the edge diverges",
+            (kappa >= 2, w_0 > 0),
+            (equal(a_end, oo),),
+            THEORY + "5",
+            "measured",
+            ByRunning("5,000 random starts", measurements.above_the_edge_diverges),
+        ),
+        Statement(
+            "trap_y",
+            "near a stable minimum the residual decays like a power",
+            (
+                m >= 0,
+                m <= M,
+                sp.Abs(p(0)) <= e,
+                r >= 0,
+                r < 1,
+                1 - m + e * (e + sp.Abs(kappa)) <= r,
+                M - 1 + e * sp.Abs(kappa) <= r,
+                4 * (e + sp.Abs(kappa)) + e * M <= C,
+                e * C <= (a(0) - m) * (1 - r),
+                e * C <= (M - a(0)) * (1 - r),
+            ),
+            (sp.Abs(p(t)) <= r**t * e, a(t) >= m, a(t) <= M),
+            THEORY + "5",
+            "proved",
+            ByCoq(("trap_y",)),
+        ),
+        Statement(
+            "escape",
+            "from a_0 >= 4 + 4 kappa no stable minimum is reached",
+            (kappa > 0, a(0) >= 4 + 4 * kappa),
+            (a(t) >= 4 + 3 * kappa,),
+            THEORY + "5",
+            "proved",
+            ByCoq(("escape",)),
+        ),
+        Statement(
+            "balanced-chaos",
+            "the balanced labelled map becomes chaotic near kappa = 1.303",
+            (equal(sp.Symbol("lyapunov_exponent"), 0), equal(a(t), 2 * q(t))),
+            (kappa > sp.Float("1.302", 4), kappa < sp.Float("1.304", 4)),
+            THEORY + "4.2",
+            "measured",
+            ByRunning("64 orbits on each side", measurements.chaos_of_the_balanced_map),
+        ),
+    )
