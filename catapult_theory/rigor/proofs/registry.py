@@ -140,7 +140,7 @@ def find_folder() -> Path | None:
     Path or None
     """
     places = [
-        Path(__file__).parents[2] / "derivations",
+        Path(__file__).parents[3] / "derivations",
         Path(sysconfig.get_path("data")) / "share" / "catapult-theory" / "derivations",
     ]
     return next((p for p in places if (p / "vectors.v").is_file()), None)
