@@ -1,6 +1,7 @@
-"""Skips are written down, so that continuous integration can run them once more, forbidden.
+"""How tests are shared out among workers, and how skips are written down.
 
-``CATAPULT_SKIPPED`` names the file that the skipped tests are appended to;
+Skips are written down so that continuous integration can run them once more, forbidden:
+``CATAPULT_SKIPPED`` names the file that they are appended to;
 ``CATAPULT_FORBID_SKIPS=1`` makes a skipped test, or a skipped module, fail.
 """
 
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import matplotlib
 import pytest
+from xdist.scheduler import LoadFileScheduling
 
 matplotlib.use("Agg")
 
@@ -26,6 +28,17 @@ def account_for(report):
         report.outcome = "failed"
         report.longrepr = f"skipped where skips are forbidden: {report.longrepr}"
     return report
+
+
+class ByFileOrPage(LoadFileScheduling):
+    """A worker takes a whole file of tests, so that it derives a model once; of the guides a page."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return nodeid if "test_docs.py" in nodeid else super()._split_scope(nodeid)
+
+
+def pytest_xdist_make_scheduler(config, log):
+    return ByFileOrPage(config, log)
 
 
 @pytest.hookimpl(wrapper=True)
