@@ -131,6 +131,16 @@ def test_stability_thresholds_are_those_of_the_theory(label, optimizer, threshol
     assert sp.simplify(found(label, optimizer).threshold - 1.01 * threshold) != 0
 
 
+@pytest.mark.full  # some seconds of derivation
+def test_threshold_of_nesterov_is_that_of_its_linear_map():
+    """By hand: z^2 - (1 + beta)(1 - h) z + beta (1 - h), the root -1 at the threshold in h."""
+    (minima,) = fixed_points(uv(False, "nesterov"))
+    wanted = 2 * (1 + beta) / (lam * (1 + 2 * beta))
+    assert minima.kind == "zero loss"
+    assert sp.simplify(minima.stability.threshold - wanted) == 0
+    assert sp.simplify(minima.stability.threshold - 2 * (1 + beta) / lam) != 0
+
+
 def test_decayed_minimum_of_the_labelled_model_is_balanced_and_has_a_threshold_of_its_own():
     """By hand: (u - v) = 0 and p = -eta omega, so that lam = 2 (y / sqrt(n) - omega) there."""
     minima = found(True, "weight_decay").minima

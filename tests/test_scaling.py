@@ -73,6 +73,17 @@ def test_uv_map_has_no_parameter_left():
     assert sp.expand(small.updates[a] - (a + b * (a - 3))) != 0
 
 
+def test_updates_keep_their_form_where_the_units_are_put_to_one():
+    """No factoring again, which takes minutes for a long step."""
+    update_map = _case(True, "gd", "squared")
+    small = signed_dimensionless(update_map)
+    ones = {n: 1, eta: 1}
+    for s, group in ((f, q), (lam, a)):
+        kept = update_map.updates[s].subs(ones).xreplace({f: q, lam: a, y: kappa})
+        assert sp.count_ops(small.updates[group]) == sp.count_ops(kept)
+        assert sp.expand(small.updates[group] - kept) == 0
+
+
 def test_labelled_map_is_that_of_the_residual():
     small = dimensionless(_case(True, "gd", "squared"))
     p = q - kappa

@@ -24,7 +24,7 @@ from catapult_theory.symbolic.symbols import Inner, f
 from catapult_theory.symbolic.update_map import UpdateMap
 
 MULTIPLIER = sp.Symbol("x")
-# Larger systems (Nesterov, whose step is of the seventh degree) would take minutes.
+# Larger systems (Nesterov, whose step is of the seventh degree) would take minutes to solve.
 MOST_TERMS = 120
 _ORDER = ("zero loss", "stationary", "flipping", "fixed")
 _WORDS = {
