@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     )
     from catapult_theory.networks.datasets import Dataset, digits, one_hot
     from catapult_theory.networks.datasets import load as load_data
+    from catapult_theory.networks.spectra import Spectra, spectra
     from catapult_theory.networks.starts import gaussian_start
     from catapult_theory.phases.bounds import phase_bounds
     from catapult_theory.phases.classification import Behaviour, classify
@@ -91,6 +92,7 @@ _HOMES = {
         *("ModelError", "NotClosed", "OutputError"),
     ),
     "networks.datasets": ("Dataset", "digits", "one_hot"),
+    "networks.spectra": ("Spectra", "spectra"),
     "networks.starts": ("gaussian_start",),
     "phases.bounds": ("phase_bounds",),
     "phases.classification": ("Behaviour", "classify"),
