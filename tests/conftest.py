@@ -31,7 +31,7 @@ def account_for(report):
 
 
 class ByFileOrPage(LoadFileScheduling):
-    """A worker takes a whole file of tests, so that it derives a model once; of the guides a page."""
+    """A worker takes a file of tests, so that it derives a model once; of the guides, a page."""
 
     def _split_scope(self, nodeid: str) -> str:
         return nodeid if "test_docs.py" in nodeid else super()._split_scope(nodeid)

@@ -378,3 +378,9 @@ def test_misfit_of_sizes_is_false_and_says_where(maps) -> None:
 def test_hypotheses_that_do_not_fit_are_refused(maps) -> None:
     with pytest.raises(ClaimError, match="in the hypotheses"):
         verify("W' = W", maps["many"], where="W = Z.T")
+
+
+@pytest.mark.parametrize("text", [r"W' = \sum_{t+1} W", "W' = Σ W", r"W' = \sum_{ } W"])
+def test_a_sum_without_an_index_is_refused(maps, text) -> None:
+    with pytest.raises(ClaimError, match="lacks its index"):
+        verify(text, maps["many"])

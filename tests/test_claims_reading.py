@@ -189,6 +189,8 @@ BAD = [
     (r"\lambda_{0} = f", "only t and t+1", 8),
     (r"f' = \frac{1}{", "not closed", None),
     (r"f' = f} \cdot 2", "opens nowhere", 7),
+    (r"f' = \frac.1n", "put braces around the argument", 11),
+    (r"f' = \frac1.n", "put braces around the argument", 11),
     (r"f' = \tilde y", "only f carries", 6),
     (r"f' &= f \\ \lambda' &= \lambda", "second row", 9),
     ("(" * 40 + "f" + ")" * 40 + " = f", "nested deeper", None),

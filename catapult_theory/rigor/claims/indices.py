@@ -65,6 +65,16 @@ def labels_of(text: str, at: int) -> tuple[list[str], bool]:
     return labels, after
 
 
+def sum_tokens(subscript: str, at: int) -> list[Token]:
+    """Return the tokens of a sum over the indices of a subscript; steps are not summed over."""
+    labels, over_steps = labels_of(subscript, at)
+    if over_steps or not labels:
+        raise ClaimError(
+            f"the sum at position {at} lacks its index: write Σ_β, sum_beta or \\sum_\\beta"
+        )
+    return [Token("sum", f"i_{label}", at) for label in labels]
+
+
 def index_token(labels: Sequence[str], at: int) -> Token:
     """Return the token of a subscript; labels get a prefix that no name has."""
     return Token("index", f"[{', '.join(f'i_{label}' for label in labels)}]", at)
@@ -81,10 +91,8 @@ def matrix_tokens(text: str, at: int, vocabulary: Any) -> tuple[list[Token], int
         return [Token("operator", "//", here)], here
     if match := _SUM.match(text, at):
         index = _SUBSCRIPT.match(text, match.end())
-        if index is None:
-            raise ClaimError(f"the sum at position {here} lacks its index: write Σ_β or sum_beta")
-        labels, _ = labels_of(index.group(1) or index.group(2), here)
-        return [Token("sum", f"i_{label}", here) for label in labels], index.end()
+        subscript = (index.group(1) or index.group(2)) if index else ""
+        return sum_tokens(subscript, here), index.end() if index else match.end()
     if match := _WORD.match(text, at):
         return _name(text, match, vocabulary)
     return None

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from catapult_theory.errors import ClaimError
 from catapult_theory.rigor.claims import size as limits
-from catapult_theory.rigor.claims.indices import index_token, labels_of
+from catapult_theory.rigor.claims.indices import index_token, labels_of, sum_tokens
 from catapult_theory.rigor.claims.text import (
     FUNCTIONS,
     bar_tokens,
@@ -313,15 +313,14 @@ class _Reader:
     def _sum(self, at: int) -> list[Token]:
         """Read a sum over indices; its limits are those of the index and are not kept."""
         following = self._peek()
-        if following is None or following.text != "_":
-            raise ClaimError(f"the sum at position {at} lacks its index: write \\sum_\\beta")
-        self._next += 1
-        labels, _ = labels_of(self._group().partition("=")[0], at)
+        indexed = following is not None and following.text == "_"
+        self._next += indexed
+        tokens = sum_tokens(self._group().partition("=")[0] if indexed else "", at)
         following = self._peek()
         if following is not None and following.text == "^" and following.kind == "sign":
             self._next += 1
             self._group()
-        return [Token("sum", f"i_{label}", at) for label in labels]
+        return tokens
 
     @property
     def _dot(self) -> str:
@@ -375,6 +374,8 @@ class _Reader:
     def _taken(self, piece: _Piece) -> str:
         """Take the first character of a piece, and leave the rest of it to be read."""
         head, tail = piece.text[0], piece.text[1:]
+        if "." in (head, tail):
+            raise ClaimError(f"put braces around the argument at position {piece.at}")
         if tail:
             rest = replace(piece, text=tail, at=piece.at + 1)
             self._pieces = [*self._pieces[: self._next], rest, *self._pieces[self._next + 1 :]]
