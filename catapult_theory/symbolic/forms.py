@@ -197,6 +197,32 @@ def _over_width(product: sp.Expr) -> sp.Expr:
     return product
 
 
+def plain_conditions(expression: sp.Expr) -> sp.Expr:
+    """Return an expression whose conditions are inequalities joined by and, or.
+
+    A condition on something piecewise (a Huber gradient) becomes one of conditions, which SymPy
+    writes as if-then-else; no target of code has that, all have and, or.
+
+    Parameters
+    ----------
+    expression : sympy.Expr
+
+    Returns
+    -------
+    sympy.Expr
+
+    Examples
+    --------
+    >>> x = sp.Symbol("x", real=True)
+    >>> bent = sp.Piecewise((x, x > 1), (1, True))
+    >>> sp.Piecewise((1, bent > 2), (0, True)).has(sp.ITE)
+    True
+    >>> plain_conditions(sp.Piecewise((1, bent > 2), (0, True)))
+    Piecewise((1, (x > 2) & (x > 1)), (0, True))
+    """
+    return expression.replace(lambda e: isinstance(e, sp.ITE), lambda e: e.to_nnf(simplify=False))
+
+
 def _weight(expression: sp.Expr) -> tuple[int, int, str]:
     product_bonus = 3 if expression.is_Mul else 0
     return int(sp.count_ops(expression)) - product_bonus, len(str(expression)), str(expression)

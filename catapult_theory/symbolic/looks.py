@@ -15,7 +15,7 @@ from typing import Any
 
 import sympy as sp
 
-from catapult_theory.symbolic.forms import tidy
+from catapult_theory.symbolic.forms import plain_conditions, tidy
 from catapult_theory.symbolic.gram import (
     GramMatrix,
     Row,
@@ -185,9 +185,9 @@ class Looks:
 
         for look in self.looks:
             known |= {s: inside(look.at(e)) for s, e in look.functions.items()}
-            known[look.g] = slope(inside(look.at(self.output)))
+            known[look.g] = plain_conditions(slope(inside(look.at(self.output))))
             known |= {
-                s: at_norm2(factor, tidy(inside(self._norm2(at))))
+                s: plain_conditions(at_norm2(factor, tidy(inside(self._norm2(at)))))
                 for s, factor, at in self._norms
                 if at is look and s not in known
             }

@@ -64,6 +64,23 @@ class Loss:
 
 
 @dataclass(frozen=True)
+class Huber(Loss):
+    """The Huber loss, whose derivative is the residual cut off on both sides."""
+
+    def derivative(self, order: int = 1) -> sp.Expr:
+        """Return the derivative; the first as a cut, the same function as its pieces.
+
+        Conditions on pieces, once a step (SAM) puts one derivative into another, are conditions
+        on conditions; a maximum and a minimum go into each other as they are.
+        """
+        pieces = super().derivative(order)
+        if order != 1:
+            return pieces
+        low, high, inside = (piece.expr for piece in pieces.args)
+        return sp.Max(low, sp.Min(high, inside))
+
+
+@dataclass(frozen=True)
 class SoftmaxCrossEntropy:
     """Softmax cross-entropy of rows with one-hot targets: logsumexp(f) - y.f for each row."""
 
@@ -122,7 +139,7 @@ def huber(delta: Any = 1) -> Loss:
         (width * r - outside, r > width),
         (r**2 / 2, True),
     )
-    return Loss("huber" if width == 1 else f"huber(delta={width})", sp.Piecewise(*pieces))
+    return Huber("huber" if width == 1 else f"huber(delta={width})", sp.Piecewise(*pieces))
 
 
 squared = Loss("squared", (f - y) ** 2 / 2)

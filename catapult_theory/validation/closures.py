@@ -11,17 +11,24 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import sympy as sp
 
-from catapult_theory.errors import InputError, NotClosed, unknown_name
+from catapult_theory.errors import CatapultError, InputError, NotClosed, unknown_name
+from catapult_theory.networks import gaussian_start
 from catapult_theory.symbolic import losses, models, optimizers, schedules
 from catapult_theory.symbolic.closure import derive
 from catapult_theory.symbolic.model import Model
+from catapult_theory.symbolic.symbols import f, y
 from catapult_theory.symbolic.symbols import n as WIDTH
 from catapult_theory.validation.exactness import exactness
+from catapult_theory.validation.problem import Pairing, pair
 
-# A tame regime: width at least 64, well below the edge of every loss.
+# A tame regime: width at least 64, well below the edge of every loss. The learning rate is in
+# units of the curvature at the start, and so is the ascent of SAM along the bare gradient.
 WIDTH_OF_CELLS, RATE_OF_CELLS = 64, 0.5
 NUMBERS = {"beta": 0.5, "omega": 0.05, "rho": 0.1, "clip": 0.3}
+# Among so many starts the one with the smallest outputs: a saturated loss has no gradient to see.
+STARTS = 32
 SAMPLES, INPUTS, CLASSES = 6, 3, 3
 # A value for symbols of a model that have none of their own.
 OTHER_SYMBOL = 0.5
@@ -67,10 +74,13 @@ class Cell:
     model, loss, optimizer : str
     status : str
         "exact": within the tolerance, and a wrong coefficient is not. "not closed", "not
-        meaningful": with the reason. "failed": closed, but not within the tolerance.
+        meaningful": with the reason. "failed": closed, but not within the tolerance, or not to be
+        computed.
     error, control, tolerance : float or None
         Largest error of the map, and of the map with a wrong coefficient.
     reason : str
+    steps : int or None
+        How many were compared.
     """
 
     model: str
@@ -81,13 +91,14 @@ class Cell:
     control: float | None = None
     tolerance: float | None = None
     reason: str = ""
+    steps: int | None = None
 
     def __str__(self) -> str:
         head = f"{self.model}, {self.loss}, {self.optimizer}: {self.status}"
         if self.error is None:
             return f"{head} ({self.reason})"
         return (
-            f"{head}, error {self.error:.1e} (at most {self.tolerance:.0e}), "
+            f"{head}, error {self.error:.1e} (at most {self.tolerance:.0e}, {self.steps} steps), "
             f"with a wrong coefficient {self.control:.1e}"
         )
 
@@ -257,7 +268,10 @@ def each(keys: Iterable[Key]) -> Iterator[Cell]:
     """
     table = rules()
     for model, loss, optimizer in keys:
-        yield closure_cell(model, loss, optimizer, table[optimizer])
+        try:
+            yield closure_cell(model, loss, optimizer, table[optimizer])
+        except CatapultError as cause:  # the rest of the table is worked out all the same
+            yield Cell(model, loss, optimizer, "failed", reason=str(cause))
 
 
 def closure_cell(model: str, loss: str, optimizer: str, rule: Rule | None = None) -> Cell:
@@ -285,21 +299,42 @@ def closure_cell(model: str, loss: str, optimizer: str, rule: Rule | None = None
     if reason := _meaningless(chosen, loss, row):
         return Cell(*names, "not meaningful", reason=reason)
     constants = _constants(chosen, row)
-    try:
-        found = exactness(
-            chosen,
-            loss,
-            row.optimizer,
-            data=data,
-            schedule=row.schedule,
-            n=WIDTH_OF_CELLS,
-            eta_lam0=RATE_OF_CELLS,
-            **constants,
-        )
-    except NotClosed:
+    both = pair(chosen, data, row.optimizer, loss, **constants)
+    if both.update_map is None:
         return Cell(*names, "not closed", reason=_why_not(chosen, loss, row))
+    seed, steepness = _start(both, data)
+    if row.optimizer.name == "unnormalised_sam":
+        constants["rho"] = NUMBERS["rho"] / steepness
+    found = exactness(
+        chosen,
+        loss,
+        row.optimizer,
+        data=data,
+        schedule=row.schedule,
+        n=WIDTH_OF_CELLS,
+        eta_lam0=RATE_OF_CELLS / steepness,
+        seed=seed,
+        **constants,
+    )
     status = "exact" if found.passed else "failed"
-    return Cell(*names, status, found.worst, found.worst_control, found.tolerance)
+    return Cell(
+        *names, status, found.worst, found.worst_control, found.tolerance, steps=found.steps
+    )
+
+
+def _start(both: Pairing, data: Any) -> tuple[int, float]:
+    """Return the seed of the start with the smallest outputs, and max(1, |l''|) there."""
+    X, Y = (None, both.network.label) if data is None else data
+    outputs = []
+    for seed in range(STARTS):
+        start = both.raw_start(gaussian_start(seed).raw(both.own_shapes, WIDTH_OF_CELLS))
+        outputs.append(np.asarray(both.network.forward(start, X)))
+    seed = int(np.argmin([np.abs(a).max() for a in outputs]))
+    cost = losses.get(both.loss_name)
+    if not isinstance(cost, losses.Loss):
+        return seed, 1.0  # softmax cross-entropy: its second derivative is at most 1
+    curvature = sp.lambdify([f, y], cost.derivative(2), "numpy")(outputs[seed], np.asarray(Y))
+    return seed, max(1.0, float(np.max(np.abs(curvature))))
 
 
 def subject(name: str, loss: str) -> tuple[Model, Any]:

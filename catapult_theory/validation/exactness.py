@@ -38,6 +38,8 @@ TAME_RATE = 3.0
 STATES_ALONG = 100
 # Beyond this size squares and products of three approach the largest float.
 COMPARED_UP_TO = 1e90
+# Below it the square of a gradient loses digits to the smallest float.
+SMALLEST_GRADIENT2 = 1e-280
 LAM_EVERY = 100
 
 Array = Any
@@ -296,10 +298,11 @@ def _brute_force(
         raw["f"] = result["output"]
     raw |= {"loss": result.loss, "lam": result["lam"]}
     sizes = np.max([_norms(raw[s.name]) for s in update_map.variables], axis=0)
-    large = np.flatnonzero(~(sizes < COMPARED_UP_TO))
+    vanished = (result.grad_norm2 > 0) & (result.grad_norm2 < SMALLEST_GRADIENT2)
+    lost = np.flatnonzero(~(sizes < COMPARED_UP_TO) | vanished[: len(sizes)])
     scales = {name: np.maximum.accumulate(_norms(a)) for name, a in raw.items()}
     scales |= _summands(update_map, result["gram"], result.n)
-    return raw, scales, int(large[0]) - 1 if len(large) else len(sizes) - 1
+    return raw, scales, int(lost[0]) - 1 if len(lost) else len(sizes) - 1
 
 
 def _summands(update_map: UpdateMap, gram: Array, n: int) -> Orbit:
