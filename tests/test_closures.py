@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 import pytest
 
 from catapult_theory.errors import InputError
@@ -20,6 +22,14 @@ EVERY = combinations()
 LONG = [key for key in sample(EVERY) if "nesterov" in key[2] and key[0] != "linear"]
 SHORT = [key for key in sample(EVERY) if key not in LONG]
 SHORT += [("linear", key[1], key[2]) for key in LONG]
+# Conditions within conditions, gradients below the smallest float, steep and saturated losses.
+DELICATE = [
+    ("uv", "huber", "normalised"),
+    ("uv", "huber", "unnormalised_sam"),
+    ("relu_one_sample", "logistic", "normalised"),
+    ("tied_autoencoder", "exponential", "unnormalised_sam"),
+    ("quadratic", "logistic", "sam"),
+]
 
 
 def check(key):
@@ -32,7 +42,7 @@ def check(key):
         assert cell.reason
 
 
-@pytest.mark.parametrize("key", SHORT, ids=", ".join)
+@pytest.mark.parametrize("key", [*SHORT, *DELICATE], ids=", ".join)
 def test_a_sample_of_the_table(key):
     check(key)
 
@@ -61,6 +71,22 @@ def test_a_failed_cell_fails_the_table_and_reasons_are_numbered_once():
     assert table.to_markdown().count("grad_i^2 leaves") == 1
     assert "| gd | exact 1e-15 |" in table.to_markdown()
     assert not ClosureTable((*cells, Cell("uv", "huber", "gd", "failed", 1.0, 1.0, 1e-12))).passed
+
+
+def test_a_cell_that_cannot_be_computed_fails_and_the_rest_is_worked_out(monkeypatch):
+    room = import_module("catapult_theory.validation.closures")
+    real = room.closure_cell
+
+    def broken(model, loss, optimizer, rule=None):
+        if optimizer == "gd":
+            raise InputError("cannot generate code")
+        return real(model, loss, optimizer, rule)
+
+    monkeypatch.setattr(room, "closure_cell", broken)
+    table = ClosureTable(tuple(room.each([("uv", "squared", "gd"), ("uv", "squared", "adam")])))
+    assert [cell.status for cell in table.cells] == ["failed", "not closed"]
+    assert not table.passed
+    assert "cannot generate code" in table.to_markdown()
 
 
 def test_unknown_names_are_refused():

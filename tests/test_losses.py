@@ -83,6 +83,25 @@ def test_the_huber_slope_is_continuous_and_the_curvature_at_the_kink_is_that_ins
         assert bend.subs({y: 0, f: sign * (delta + 1e-9)}) == 0
 
 
+@pytest.mark.parametrize("delta", [sp.Rational(1, 2), 1])
+def test_the_huber_slope_is_the_derivative_of_its_pieces(delta):
+    loss = huber(delta)
+    pieces = sp.diff(loss.expression, f)
+    assert loss.derivative().has(sp.Max)
+    assert not loss.derivative().has(sp.Piecewise)
+    for value in (-3, -delta, sp.Rational(-1, 5), 0, sp.Rational(1, 3), delta, 2):
+        assert loss.derivative().subs({f: value, y: 0}) == pieces.subs({f: value, y: 0})
+    assert loss.derivative().subs({f: 3, y: 0}) != huber(2 * delta).derivative().subs({f: 3, y: 0})
+
+
+def test_a_piecewise_loss_of_ones_own_under_normalised_gradients_is_exact():
+    """The gradient norm is a condition on something piecewise: it is written with and, or."""
+    own = sp.Piecewise((2 * (f - y) ** 2, f > y), ((f - y) ** 2 / 2, True))
+    assert not ct.derive(ct.models.uv(label=1), own, "normalised").updates[f].has(sp.ITE)
+    result = ct.exactness(ct.models.uv(label=1), own, "normalised", n=64, eta_lam0=0.5)
+    assert result.passed, str(result)
+
+
 @pytest.mark.parametrize("backend", ["llvm", "c", pytest.param("numba", marks=FULL)])
 def test_backends_agree_on_both_sides_of_the_kink_and_on_it(backend):
     uv = ct.derive(ct.models.uv(label=1), "huber")
