@@ -126,7 +126,8 @@ Proof.
     - simpl. rewrite Rminus_diag_eq, Rabs_R0 by ring. split; lra.
     - pose proof (pow_le r t R0) as Q. pose proof (Small t) as Z.
       assert (Q1 : r^t <= 1) by (rewrite <- (pow1 t); apply pow_incr; lra).
-      assert (Pe : Rabs (p t) <= e) by nra.
+      assert (Pe : Rabs (p t) <= e)
+        by (assert (r^t * e <= 1 * e) by (apply Rmult_le_compat_r; lra); lra).
       assert (B : m <= a t <= M) by (apply Box; lra).
       pose proof (residual_contracts m M e r t H1 H2 B Pe) as P.
       pose proof (step_is_short e M C t HC ltac:(lra) Pe) as A.
@@ -134,7 +135,10 @@ Proof.
       { replace (a (S t) - a O) with ((a (S t) - a t) + (a t - a O)) by ring.
         apply Rabs_triang. }
       assert (Rabs (p t) * C <= r^t * e * C) by (apply Rmult_le_compat_r; lra).
-      simpl (r^(S t)). split; nra. }
+      assert (Rabs (p t) * r <= r^t * e * r) by (apply Rmult_le_compat_r; lra).
+      assert (Rabs (a (S t) - a O) * (1 - r) <= (r^t * e * C + Rabs (a t - a O)) * (1 - r))
+        by (apply Rmult_le_compat_r; lra).
+      simpl (r^(S t)). split; lra. }
   intros t; destruct (I t) as [I1 I2]; split; [exact I1|].
   apply Box. pose proof (Small t). lra.
 Qed.

@@ -212,10 +212,12 @@ Proof.
       assert (M : (1 - a t + b t)^2 <= q).
       { destruct (Rle_dec 0 (1 - a t + b t)) as [P|P].
         - assert (1 - a t + b t <= (1 - a t / 2)^2) by nra.
-          assert ((1 - a t / 2)^2 <= (1 - a O / 4)^2) by nra.
+          assert ((1 - a t / 2)^2 <= (1 - a O / 4)^2) by (apply pow_incr; lra).
           assert ((1 - a t + b t)^2 <= ((1 - a O / 4)^2)^2) by nra.
           replace ((1 - a O / 4)^4) with (((1 - a O / 4)^2)^2) in Q2 by ring. lra.
-        - assert (- (1 - a t + b t) <= a O - 1) by lra. nra. }
+        - apply Rle_trans with (2 := Q1).
+          replace ((1 - a t + b t)^2) with ((- (1 - a t + b t))^2) by ring.
+          apply pow_incr; lra. }
       simpl (q^(Datatypes.S t)). nra.
     - rewrite step_a; unfold next_a. simpl (q^(Datatypes.S t)).
       assert (b t * (4 - a t) <= 4 * b t) by nra. nra. }

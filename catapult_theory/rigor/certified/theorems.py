@@ -12,17 +12,15 @@ From the theory: **trap_y**, **escape**, **edge**, **T3** and **T4**. Two more a
     D >= |g a - 4 kappa| + e |a - 4 - g kappa| + |g| e^2    for a = m and a = M,
     e D <= (s - |g| e - m)(1 - r),    e D <= (M - S - |g| e)(1 - r).
 
-Then |p_t| <= r^t e and m <= a_t <= M for ever. Proof by induction on t: while a_j is in [m, M]
-and |p_j| <= e, the first two lines give |p_{j+1}| <= r |p_j|, and a - g p changes by exactly
-p ((g a - 4 kappa) + p (a - 4 - g kappa) - g p^2), at most D |p_j| since the bound is convex in
-a. So a_t - g p_t has moved by at most e D / (1 - r), and a_t by |g| e more. With g = 0 it
-is trap_y but for the constant. The point of g = 4 kappa / a is that p alternates in sign: to
-first order its pushes on a cancel, and so do those in a - g p.
+Then |p_t| <= r^t e and m <= a_t <= M for ever. With g = 0 it is trap_y but for the constant. The
+point of g = 4 kappa / a is that p alternates in sign: to first order its pushes on a cancel, and
+so do those in a - g p.
 
 **cone.** |p_0| >= 4 + 2 kappa and p_0^2 >= 4 a_0 imply |p_t| >= 5^t |p_0|, so that a_t diverges
-too. Proof: with u = |p|, |p'| >= u (u^2 - a - kappa u + 1) >= u (3u^2/4 - kappa u + 1)
->= u (u + 1) because 3u/4 - kappa >= 1; and 4a' <= u^2 (1 + u^2) + 16 kappa u <= u^2 (1 + u)^2
-<= p'^2 because 16 kappa u <= 2 u^3. Finally |q| <= a / 2 makes a_t >= 2 |p_t| - 2 kappa.
+too.
+
+Coq checks all of them: derivations/alternating_trap.v and cone.v, with phase_classes.v for what
+follows of the orbit, and contracting_cycle.v for cycles (`catapult prove trap_s cone cycle`).
 """
 
 from __future__ import annotations

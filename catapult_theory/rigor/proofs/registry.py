@@ -114,6 +114,13 @@ STATEMENTS: Mapping[str, Place | Closure] = MappingProxyType(
                 "edge2_cubic",
             ),
         ),
+        "trap_s": Place("alternating_trap", ("trap_s",)),
+        "cone": Place("cone", ("cone",)),
+        "box": Place("contracting_box", ("fixed_point", "mean_value")),
+        "cycle": Place("contracting_cycle", ("cycle",)),
+        "classes": Place(
+            "phase_classes", ("class_converges", "class_no_minimum", "class_diverges")
+        ),
         "wd": Place("weight_decay", ("wd_step", "wd", "wd_network", "wd_sharp")),
         "convergence": Place("uv_training", ("convergence",)),
         "flat": Place("uv_training", ("flat",)),

@@ -28,11 +28,28 @@ from catapult_theory.symbolic import models
 from catapult_theory.symbolic.symbols import eta, n, y
 
 m, M, e, r, ratio, C, eta_max = sp.symbols("m M e r q C eta_max", real=True)
+# What a trap watches is in [s, S] at first, and moves by at most D |p| in a step.
+g, s, S, D = sp.symbols("g s S D", real=True)
+# The box of a cycle in X = a + 2q, Y = a - 2q, and the norm of the Jacobian of P steps from step t.
+x_0, x_1, y_0, y_1, L = sp.symbols("x_0 x_1 y_0 y_1 L", real=True)
+P, j = sp.symbols("P j", integer=True, positive=True)
+jacobian = sp.Function("jacobian", real=True)
 _UV = ByAlgebra(models.uv)
 
 
 def _labelled() -> Any:
     return models.uv(label=True)
+
+
+def _drift(end: Any) -> Any:
+    """Return the bound on how far a - g p moves in a step, over |p|, at one end of [m, M]."""
+    return sp.Abs(g * end - 4 * kappa) + e * sp.Abs(end - 4 - g * kappa) + sp.Abs(g) * e**2
+
+
+def _inside(step: Any) -> Any:
+    """Return that the orbit is in the box of a cycle at a step."""
+    x, z = a(step) + 2 * q(step), a(step) - 2 * q(step)
+    return sp.And(x_0 <= x, x <= x_1, y_0 <= z, z <= y_1)
 
 
 def unlabelled() -> tuple[Statement, ...]:
@@ -288,6 +305,57 @@ def labelled() -> tuple[Statement, ...]:
             THEORY + "5",
             "proved",
             ByCoq(("escape",)),
+        ),
+        Statement(
+            "trap_s",
+            "the same with a - g p watched in place of a, on which alternating residuals cancel",
+            (
+                m >= 0,
+                m <= M,
+                e >= 0,
+                sp.Abs(p(0)) <= e,
+                r >= 0,
+                r < 1,
+                1 - m + e * (e + sp.Abs(kappa)) <= r,
+                M - 1 + e * sp.Abs(kappa) <= r,
+                _drift(m) <= D,
+                _drift(M) <= D,
+                s <= a(0) - g * p(0),
+                a(0) - g * p(0) <= S,
+                e * D <= (s - sp.Abs(g) * e - m) * (1 - r),
+                e * D <= (M - S - sp.Abs(g) * e) * (1 - r),
+            ),
+            (sp.Abs(p(t)) <= r**t * e, a(t) >= m, a(t) <= M),
+            "derived here",
+            "proved",
+            ByCoq(("trap_s", "classes")),
+        ),
+        Statement(
+            "cone",
+            "far out the residual grows fivefold at each step, and the curvature without bound",
+            (kappa >= 0, sp.Abs(p(0)) >= 4 + 2 * kappa, p(0) ** 2 >= 4 * a(0)),
+            (sp.Abs(p(t)) >= 5**t * sp.Abs(p(0)), equal(a_end, oo)),
+            "derived here",
+            "proved",
+            ByCoq(("cone", "classes")),
+        ),
+        Statement(
+            "cycle",
+            "a box off p = 0 that P steps contract into itself attracts to one cycle, no minimum",
+            (
+                _inside(0),
+                sp.Implies(_inside(t), _inside(t + P)),
+                sp.Implies(_inside(t), jacobian(t, P) <= L),
+                sp.Implies(_inside(t), sp.Ne(p(t), 0)),
+                L < 1,
+            ),
+            (
+                equal(Limit(p((j + 1) * P) - p(j * P), j, oo), 0),
+                sp.Ne(Limit(p(j * P), j, oo), 0),
+            ),
+            "derived here",
+            "proved",
+            ByCoq(("box", "cycle")),
         ),
         Statement(
             "balanced-chaos",
