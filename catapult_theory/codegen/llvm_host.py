@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
+from catapult_theory.codegen.storage import stored_object
 from catapult_theory.errors import InputError
 
 # Name of the instruction set: bytes in a vector, vector registers, LLVM's CPU, its features.
@@ -15,6 +16,8 @@ _SETS = {
     "sse2": (16, 16, "x86-64", "+sse2"),
     "neon": (16, 32, "cortex-a76", "+neon"),
 }
+# Of LLVM's four levels of code generation.
+OPTIMIZATION = 2
 _TRIPLES = {"neon": "aarch64-unknown-linux-gnu"}
 
 
@@ -146,24 +149,26 @@ def assembly(text: str, host: Host) -> str:
     binding = _binding()
     binding.initialize_all_targets()
     binding.initialize_all_asmprinters()
-    machine, module = _optimized(text, host)
-    return str(machine.emit_assembly(module))
+    machine = _machine(host)
+    return str(machine.emit_assembly(_module(text, machine, host)))
 
 
-def _optimized(text: str, host: Host) -> tuple[Any, Any]:
-    binding = _binding()
-    target = binding.Target.from_triple(host.triple)
-    machine = target.create_target_machine(
-        cpu=host.cpu, features=host.features, opt=2, jit=True, reloc="default"
+def _machine(host: Host) -> Any:
+    target = _binding().Target.from_triple(host.triple)
+    return target.create_target_machine(
+        cpu=host.cpu, features=host.features, opt=OPTIMIZATION, jit=True, reloc="default"
     )
-    module = binding.parse_assembly(text)
+
+
+def _module(text: str, machine: Any, host: Host) -> Any:
+    module = _binding().parse_assembly(text)
     module.triple = host.triple
     module.data_layout = str(machine.target_data)
-    return machine, module
+    return module
 
 
 def compiled(text: str, host: Host) -> Any:
-    """Return an execution engine that holds the compiled module.
+    """Return an execution engine that holds the compiled module, from the disk if it is there.
 
     Parameters
     ----------
@@ -177,8 +182,14 @@ def compiled(text: str, host: Host) -> Any:
     object
         With ``get_function_address(name)``; the code lives as long as it does.
     """
+    import llvmlite
+
     binding = _binding()
-    machine, module = _optimized(text, host)
-    engine = binding.create_mcjit_compiler(module, machine)
+    machine = _machine(host)
+    versions = (llvmlite.__version__, str(binding.llvm_version_info), str(OPTIMIZATION))
+    key = (text, *versions, host.cpu, host.features, host.triple)
+    made = stored_object(key, lambda: machine.emit_object(_module(text, machine, host)))
+    engine = binding.create_mcjit_compiler(_module("", machine, host), machine)
+    engine.add_object_file(binding.ObjectFileRef.from_data(made))
     engine.finalize_object()
     return engine

@@ -1,4 +1,4 @@
-"""Generated sources as real files, so that Numba can cache them and a debugger can step in."""
+"""Generated files: sources, for Numba's cache and for debuggers, and compiled objects."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ import importlib.util
 import os
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
 
 from catapult_theory.errors import OutputError
 
 VARIABLE = "CATAPULT_CACHE"
+_DIGEST = hashlib.sha256().digest_size
 
 
 def cache_folder() -> Path:
@@ -50,14 +52,13 @@ def load_module(source: str, key: Iterable[str]) -> ModuleType:
     OutputError
         If the folder cannot be written.
     """
-    digest = hashlib.sha256("\0".join([source, *key]).encode()).hexdigest()[:16]
-    name = f"catapult_kernel_{digest}"
+    name = _name(source, *key)
     if name in sys.modules:
         return sys.modules[name]
     path = cache_folder() / f"{name}.py"
     try:
         if not path.exists() or path.read_text() != source:
-            _write(path, source)
+            _write(path, source.encode())
     except OSError as cause:
         raise OutputError(
             f"cannot write generated code to {path.parent} ({cause.strerror}): set ${VARIABLE} "
@@ -72,10 +73,46 @@ def load_module(source: str, key: Iterable[str]) -> ModuleType:
     return module
 
 
-def _write(path: Path, source: str) -> None:
-    """Write through a temporary file, so that no other process sees half a source."""
+def stored_object(key: Iterable[str], make: Callable[[], bytes]) -> bytes:
+    """Return what was made under a key in this or another process, or make and keep it.
+
+    A file that was cut short or changed does not bear its own digest, and is made again. Where
+    the folder cannot be written, objects are made anew in every process.
+
+    Parameters
+    ----------
+    key : iterable of str
+        All that the object depends on.
+    make : callable
+
+    Returns
+    -------
+    bytes
+    """
+    path = cache_folder() / f"{_name(*key)}.o"
+    with suppress(OSError):
+        kept = path.read_bytes()
+        if hashlib.sha256(kept[_DIGEST:]).digest() == kept[:_DIGEST]:
+            return kept[_DIGEST:]
+    made = make()
+    with suppress(OSError):
+        _write(path, hashlib.sha256(made).digest() + made)
+    return made
+
+
+def _name(*key: str) -> str:
+    """Return the name of a generated file with that key."""
+    return f"catapult_kernel_{hashlib.sha256(chr(0).join(key).encode()).hexdigest()[:16]}"
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write through a temporary file, so that no other process sees half of it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
-    with os.fdopen(handle, "w") as file:
-        file.write(source)
-    os.replace(temporary, path)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        os.replace(temporary, path)
+    except OSError:
+        Path(temporary).unlink(missing_ok=True)
+        raise

@@ -100,7 +100,8 @@ class Scaling:
     free : tuple of Symbol
         State variables whose own scale drops out, and which therefore keep their units.
     symmetries : tuple of tuple
-        Generators of the scaling symmetries: the weight of each symbol.
+        Generators of the scaling symmetries: the weight of each symbol. The first belong to the
+        units, each of weight 1 under its own and 0 under the others.
     """
 
     symbols: tuple[sp.Symbol, ...]
@@ -148,21 +149,13 @@ class Scaling:
         weight = collector.weight(sp.sympify(expression))
         if any(_dot(e, v) != 0 for e in collector.equations for v in self.symmetries):
             return None
-        if len(self.symmetries) != len(self.units):
+        if self.free:
             return None
-        powers = self._powers([_dot(weight, v) for v in self.symmetries])
+        powers = (_dot(weight, v) for v in self.symmetries)
         unit = sp.Mul(*(u**e for u, e in zip(self.units, powers, strict=True)))
         ones = dict.fromkeys(self.units, sp.S.One)
         values = {s: sp.sympify(e).xreplace(ones) for s, e in self.originals.items()}
-        return unit, sp.sympify(expression).subs({**values, **ones}, simultaneous=True)
-
-    def _powers(self, weights: list[sp.Expr]) -> list[sp.Expr]:
-        """Return the powers of the units that have these weights under the symmetries."""
-        if not any(weights):
-            return [sp.S.Zero] * len(weights)
-        places = [self.symbols.index(u) for u in self.units]
-        rows = [[v[i] for i in places] for v in self.symmetries]
-        return list(sp.Matrix(rows).LUsolve(sp.Matrix(weights)))
+        return unit, _replaced(sp.sympify(expression), {**values, **ones})
 
 
 def scaling(update_map: UpdateMap) -> Scaling:
@@ -209,6 +202,7 @@ def scaling_in(update_map: UpdateMap, groups: Sequence[Group]) -> Scaling:
     symbols = ordered_symbols(update_map)
     names = {group.pivot: symbol(group.name) for group in groups}
     free = tuple(s for s in update_map.variables if s not in names)
+    units = tuple(s for s in symbols if s not in names and s not in free)
     state = tuple(names.get(s, s) for s in update_map.variables)
     return Scaling(
         symbols=symbols,
@@ -216,10 +210,35 @@ def scaling_in(update_map: UpdateMap, groups: Sequence[Group]) -> Scaling:
         constants=tuple(names[g.pivot] for g in groups if names[g.pivot] not in state),
         groups={**{s: s for s in free}, **{names[g.pivot]: g.expression for g in groups}},
         originals={g.pivot: g.solved(names[g.pivot]) for g in groups},
-        units=tuple(s for s in symbols if s not in names and s not in free),
+        units=units,
         free=free,
-        symmetries=tuple(tuple(v) for v in weight_equations(update_map, symbols).nullspace()),
+        symmetries=tuple(_symmetry(symbols, s, groups) for s in (*units, *free)),
     )
+
+
+def _symmetry(
+    symbols: Sequence[sp.Symbol], scaled: sp.Symbol, groups: Sequence[Group]
+) -> Exponents:
+    """Return the weights under which one unit has weight 1, the others and all groups none."""
+    weights = {scaled: sp.S.One}
+    for group in groups:
+        own = group.exponents[group.pivot]
+        weights[group.pivot] = -group.exponents.get(scaled, sp.S.Zero) / own
+    return tuple(weights.get(s, sp.S.Zero) for s in symbols)
+
+
+def _replaced(expression: sp.Expr, values: Mapping[sp.Symbol, sp.Expr]) -> sp.Expr:
+    """Put values for symbols, all at once.
+
+    A maximum keeps its arguments: looking for one that is always the larger costs more than all
+    the rest, and none is in new units if none was in the old ones.
+    """
+    if not expression.args:
+        return values.get(expression, expression)
+    parts = [_replaced(a, values) for a in expression.args]
+    if isinstance(expression, (sp.Max, sp.Min)):
+        return expression.func(*parts, evaluate=False)
+    return expression.func(*parts)
 
 
 def ordered_symbols(update_map: UpdateMap) -> tuple[sp.Symbol, ...]:
