@@ -2,12 +2,13 @@
 
 `group` iterates K vectors for some steps, a stretch, with nothing in the loop but the map and the
 peak of the loss; what decides about a lane is looked at once, at its end. A lane with a new peak
-keeps the state with which that stretch began, its mark: `replay` finds the step of the peak from
-there, once, when the lane is over.
+keeps the state with which that stretch began, its mark: `llvm_search.replay` finds the step of the
+peak from there, once, when the lane is over.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from catapult_theory.codegen.ir import Node, symbols_in
@@ -75,6 +76,10 @@ class Layout:
         places = [MARK, *([FIRST] if self.form.ceiling is not None else [])]
         return [*self.constants, *(place + s for place in places for s in self.states)]
 
+    def first_row(self, place: str) -> int:
+        """Return the row of the first variable of a state to return to: MARK or FIRST."""
+        return self.kept.index(place + self.states[0])
+
     @property
     def vectors(self) -> int:
         """How many vectors fit in the registers with what a step needs of each."""
@@ -124,11 +129,17 @@ class Layout:
 class Function:
     """A function under way: a writer with loads, stores and blocks."""
 
-    def __init__(self, layout: Layout, row_bytes: int | None = None) -> None:
+    def __init__(self, layout: Layout, row_bytes: int | str | None = None) -> None:
         self.layout = layout
         self.types = layout.types
         self.row_bytes = layout.row_bytes if row_bytes is None else row_bytes
         self.writer = Writer(layout.types)
+
+    def arrays(self, names: Iterable[str]) -> None:
+        """Load the addresses of the caller's arrays, in the order in which they are given."""
+        for i, name in enumerate(names):
+            place = self.emit(f"getelementptr ptr, ptr %arrays, i64 {i}")
+            self.put(f"{name} = load ptr, ptr {place}, align 8")
 
     @property
     def lines(self) -> list[str]:
@@ -149,9 +160,12 @@ class Function:
 
     def address(self, base: str, row: int, offset: str) -> str:
         """Return the address of an element of a row of numbers."""
-        t = self.types
-        start = self.emit(f"getelementptr i8, ptr {base}, i64 {row * self.row_bytes}")
-        return self.emit(f"getelementptr {t.real}, ptr {start}, i64 {offset}")
+        if isinstance(self.row_bytes, int):
+            before = str(row * self.row_bytes)
+        else:
+            before = self.emit(f"mul i64 {row}, {self.row_bytes}")
+        start = self.emit(f"getelementptr i8, ptr {base}, i64 {before}")
+        return self.emit(f"getelementptr {self.types.real}, ptr {start}, i64 {offset}")
 
     def load(self, base: str, row: int, offset: str) -> str:
         """Return a vector of a row."""
@@ -165,13 +179,28 @@ class Function:
 
     def integers(self, base: str, offset: str) -> tuple[str, str]:
         """Return the address and the value of a vector of 64-bit integers."""
-        kind = f"<{self.types.lanes} x i64>"
         place = self.emit(f"getelementptr i64, ptr {base}, i64 {offset}")
-        return place, self.emit(f"load {kind}, ptr {place}, align 8")
+        return place, self.emit(f"load {self.types.whole}, ptr {place}, align 8")
+
+    def store_integers(self, value: str, base: str, offset: str) -> None:
+        """Write a vector of 64-bit integers."""
+        place = self.emit(f"getelementptr i64, ptr {base}, i64 {offset}")
+        self.put(f"store {self.types.whole} {value}, ptr {place}, align 8")
+
+    def counted(self, value: str, first: str) -> str:
+        """Return steps that were counted in numbers of the map's type, from some step on."""
+        t = self.types
+        steps = self.emit(f"fptosi {t.vector} {value} to {t.whole}")
+        return self.emit(f"add {t.whole} {first}, {steps}")
+
+    def below(self, count: str, places: str) -> str:
+        """Return the mask of elements whose number is less than a count."""
+        t = self.types
+        return self.emit(f"icmp sgt {t.whole} {self.spread(count, 'i64')}, {places}")
 
     def choose_integers(self, mask: str, yes: str, no: str) -> str:
         """Return a choice by elements between integers."""
-        kind = f"<{self.types.lanes} x i64>"
+        kind = self.types.whole
         return self.emit(f"select {self.types.mask} {mask}, {kind} {yes}, {kind} {no}")
 
     def spread(self, value: str, kind: str) -> str:
@@ -365,7 +394,7 @@ def _finish(f: Function, k: int, offset: str, end: dict[str, str]) -> None:
     number = f.emit(f"udiv i64 {offset}, {t.lanes}")
     place = f.emit(f"getelementptr i32, ptr %flags, i64 {number}")
     f.put(f"store i32 {_bits(f, decided, w.both('and', decided, moved))}, ptr {place}, align 4")
-    fresh = w.both("and", record, negated(f, decided))
+    fresh = w.both("and", record, f.writer.negated(decided))
     f.put(f"br i1 {f.any(fresh)}, label %mark{k}, label %past{k}")
     f.label(f"mark{k}")
     mark(f, offset, fresh, {s: begin[s] for s in layout.states}, "%start")
@@ -406,107 +435,7 @@ def mark(f: Function, offset: str, fresh: str, state: dict[str, str], start: str
         f.store(value, "%kept", row, offset)
     place, old = f.integers("%w", offset)
     step = f.choose_integers(fresh, f.spread(start, "i64"), old)
-    f.put(f"store <{t.lanes} x i64> {step}, ptr {place}, align 8")
-
-
-def replay(
-    layout: Layout, name: str, row_bytes: int, place: str, bounded: bool
-) -> tuple[str, set[str]]:
-    """Return the function that finds the steps of peaks, going back to some state of the lanes.
-
-    A lane is iterated from there until its loss is its peak, to the bit; the function writes
-    ``%when``. Where lanes have but a bound on the squared gradient, it writes the largest one
-    that it has met as well, and returns whether there may have been a larger one before.
-
-    Parameters
-    ----------
-    layout : Layout
-    name : str
-    row_bytes : int
-        The distance of its rows.
-    place : str
-        MARK or FIRST.
-    bounded : bool
-        Whether to look for the largest squared gradient, too.
-
-    Returns
-    -------
-    text : str
-    declarations : set of str
-    """
-    f, t = Function(layout, row_bytes), layout.types
-    head = (
-        f"define internal i1 @{name}(ptr %rows, ptr %kept, ptr %w, ptr %when, i64 %off, "
-        "i64 %count, i64 %limit) {"
-    )
-    carried = [*layout.states, "when", *(["largest"] if bounded else [])]
-    offsets = [f.emit(f"add i64 %off, {k * t.lanes}") for k in range(layout.vectors)]
-    entry = [_returned(f, offset, place) for offset in offsets]
-    f.put("br label %loop")
-    f.label("loop")
-    f.put("%t = phi i64 [ 0, %0 ], [ %t1, %loop ]")
-    f.put(f"%now = phi {t.vector} [ {t.splat(0.0)}, %0 ], [ %later, %loop ]")
-    lines = len(f.lines)
-    ends = []
-    for k, first in enumerate(entry):
-        values = {**first, **{s: f"%{s}.{k}" for s in (*carried, "open")}}
-        f.bind(values)
-        here = f.writer.compare("oeq", str(f.output("loss")), values["peak"])
-        hit = f.writer.both("and", here, values["open"])
-        end = {**f.next_state(), "when": f.writer.select(hit, "%now", values["when"])}
-        if bounded:
-            end["largest"] = f.larger(values["largest"], f.output("grad_norm2"), values["open"])
-        end["open"] = f.writer.both("and", values["open"], negated(f, here))
-        ends.append(end)
-    f.put(f"%later = fadd {t.vector} %now, {t.splat(1.0)}")
-    f.put("%t1 = add i64 %t, 1")
-    f.put("%within = icmp sle i64 %t1, %limit")
-    f.put(f"%more = and i1 %within, {f.any(joined(f, [end['open'] for end in ends]))}")
-    f.put("br i1 %more, label %loop, label %done")
-    f.lines[lines:lines] = [
-        f"  %{s}.{k} = phi {kind} [ {entry[k][s]}, %0 ], [ {ends[k][s]}, %loop ]"
-        for k in range(layout.vectors)
-        for s, kind in (*((c, t.vector) for c in carried), ("open", t.mask))
-    ]
-    f.label("done")
-    doubts = "false"
-    for offset, first, end in zip(offsets, entry, ends, strict=True):
-        _found(f, offset, end["when"], place)
-        if bounded:
-            row = layout.moving.index("largest")
-            less = f.writer.compare("olt", end["largest"], f.load("%rows", row, offset))
-            doubt = f.any(f.writer.both("and", less, first["open"]))
-            doubts = f.emit(f"or i1 {doubts}, {doubt}")
-            f.store(end["largest"], "%rows", row, offset)
-    f.put(f"ret i1 {doubts}")
-    return "\n".join([head, *f.lines, "}"]), f.writer.declared
-
-
-def _returned(f: Function, offset: str, place: str) -> dict[str, str]:
-    """Return what a vector of lanes had at some state of theirs, and which elements are lanes."""
-    layout, t = f.layout, f.types
-    kept = {c: f.load("%kept", i, offset) for i, c in enumerate(layout.kept)}
-    peak = f.load("%rows", layout.moving.index("peak"), offset)
-    own = {s: kept[place + s] for s in layout.states}
-    values = {**kept, **own, "peak": peak, "when": t.splat(0.0), "largest": t.splat(0.0)}
-    return {**values, "open": valid(f, offset)}
-
-
-def valid(f: Function, offset: str) -> str:
-    """Return the mask of elements that are lanes, of ``%count`` in all."""
-    ahead = f.spread(f.emit(f"sub i64 %count, {offset}"), "i64")
-    steps = ", ".join(f"i64 {j}" for j in range(f.types.lanes))
-    return f.emit(f"icmp sgt <{f.types.lanes} x i64> {ahead}, <{steps}>")
-
-
-def _found(f: Function, offset: str, steps: str, place: str) -> None:
-    """Write the steps of peaks, counted from a mark or from the first state."""
-    kind = f"<{f.types.lanes} x i64>"
-    when = f.emit(f"fptosi {f.types.vector} {steps} to {kind}")
-    if place == MARK:
-        when = f.emit(f"add {kind} {f.integers('%w', offset)[1]}, {when}")
-    here = f.emit(f"getelementptr i64, ptr %when, i64 {offset}")
-    f.put(f"store {kind} {when}, ptr {here}, align 8")
+    f.put(f"store {t.whole} {step}, ptr {place}, align 8")
 
 
 def flags(f: Function, values: dict[str, str], least: str | None) -> tuple[str, str | None]:
@@ -519,7 +448,7 @@ def flags(f: Function, values: dict[str, str], least: str | None) -> tuple[str, 
     state = {s: values[s] for s in f.layout.states}
     fine = w.both("and", f.sound(state), f.within())
     alarm = w.compare("ole", values["peak"], t.splat(_ALARM[t.dtype]))
-    bad = negated(f, w.both("and", fine, alarm))
+    bad = f.writer.negated(w.both("and", fine, alarm))
     return bad, f.small(values["largest"], least)
 
 
@@ -529,9 +458,3 @@ def joined(f: Function, masks: list[str]) -> str:
     for other in rest:
         first = f.writer.both("or", first, other)
     return first
-
-
-def negated(f: Function, mask: str) -> str:
-    """Return the mask of what is not set."""
-    ones = f"<{', '.join(['i1 true'] * f.types.lanes)}>"
-    return f.emit(f"xor {f.types.mask} {mask}, {ones}")

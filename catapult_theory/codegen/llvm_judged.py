@@ -1,13 +1,12 @@
-"""Stretches gone through again in LLVM IR, for the lanes about which a look found something.
+"""Stretches in LLVM IR with a verdict after every step.
 
-`judged` gives the verdict after every step, so that the step and the frozen state are those of
-the definition. `converging` is for lanes whose peak has not moved in the stretch and that cannot
-have diverged in it: all that is left to find is the step at which the gradient had vanished.
+They serve lanes about which a look found something, so that the step and the frozen state are
+those of the definition.
 """
 
 from __future__ import annotations
 
-from catapult_theory.codegen.llvm_group import Function, Layout, joined, mark, negated, valid
+from catapult_theory.codegen.llvm_group import Function, Layout, joined, mark
 
 REPEAT = (
     "ptr %rows, ptr %kept, ptr %w, ptr %when, ptr %verdict, ptr %decided, i64 %steps, "
@@ -32,9 +31,8 @@ def judged(layout: Layout) -> tuple[str, set[str]]:
     """
     t = layout.types
     f = Function(layout, layout.queue_bytes)
-    kind = f"<{t.lanes} x i64>"
     offsets = [str(k * t.lanes) for k in range(layout.vectors)]
-    entry = [_repeated(f, offset) for offset in offsets]
+    entry = [repeated(f, offset) for offset in offsets]
     last = f.spread("%end", "i64")
     starts = []
     for offset, first in zip(offsets, entry, strict=True):
@@ -48,7 +46,7 @@ def judged(layout: Layout) -> tuple[str, set[str]]:
     ends, back = judged_steps(f, entry, f.emit("add i64 %start, %t"), "loop")
     f.put("%t1 = add i64 %t, 1")
     f.put("%more = icmp sle i64 %t1, %steps")
-    open_ = [f.emit(f"icmp eq {kind} {end['verdict']}, zeroinitializer") for end in ends]
+    open_ = [f.emit(f"icmp eq {t.whole} {end['verdict']}, zeroinitializer") for end in ends]
     f.put(f"%go = and i1 %more, {f.any(joined(f, open_))}")
     f.put("br i1 %go, label %loop, label %done")
     phis = [f"  %t = phi i64 [ 1, %0 ], [ %t1, %{back} ]"]
@@ -56,7 +54,7 @@ def judged(layout: Layout) -> tuple[str, set[str]]:
         for s in layout.moving:
             phis.append(f"  %{s}.{k} = phi {t.vector} [ {first[s]}, %0 ], [ {end[s]}, %{back} ]")
         for s, value in start.items():
-            phis.append(f"  %{s}.{k} = phi {kind} [ {value}, %0 ], [ {end[s]}, %{back} ]")
+            phis.append(f"  %{s}.{k} = phi {t.whole} [ {value}, %0 ], [ {end[s]}, %{back} ]")
     f.lines[place:place] = phis
     f.label("done")
     for offset, first, end in zip(offsets, entry, ends, strict=True):
@@ -64,13 +62,14 @@ def judged(layout: Layout) -> tuple[str, set[str]]:
         mark(f, offset, record, first, "%start")
         for i, s in enumerate(layout.moving):
             f.store(end[s], "%rows", i, offset)
-        _settled(f, offset, {s: end[s] for s in ("when", "verdict", "decided")})
+        for s in ("when", "verdict", "decided"):
+            f.store_integers(end[s], f"%{s}", offset)
     f.put("ret void")
     head = f"define internal void @judged({REPEAT}) {{"
     return "\n".join([head, *f.lines, "}"]), f.writer.declared
 
 
-def _repeated(f: Function, offset: str) -> dict[str, str]:
+def repeated(f: Function, offset: str) -> dict[str, str]:
     """Return what a vector of queued lanes begins a stretch with, and which elements are lanes."""
     layout = f.layout
     rows = {s: f.load("%rows", i, offset) for i, s in enumerate(layout.moving)}
@@ -78,97 +77,9 @@ def _repeated(f: Function, offset: str) -> dict[str, str]:
     return {**rows, **constants, "open": valid(f, offset)}
 
 
-def _settled(f: Function, offset: str, found: dict[str, str]) -> None:
-    for name, value in found.items():
-        here = f.emit(f"getelementptr i64, ptr %{name}, i64 {offset}")
-        f.put(f"store <{f.types.lanes} x i64> {value}, ptr {here}, align 8")
-
-
-def converging(layout: Layout) -> tuple[str, set[str]]:
-    """Return the function that repeats a stretch for queued lanes without a new peak.
-
-    As `judged`; lanes run on after their gradient has vanished, and what they had then is set
-    aside. Where that is not at a stable state for some of them, it returns true and leaves all as
-    it was.
-
-    Parameters
-    ----------
-    layout : Layout
-
-    Returns
-    -------
-    text : str
-    declarations : set of str
-    """
-    f, t = Function(layout, layout.queue_bytes), layout.types
-    offsets = [str(k * t.lanes) for k in range(layout.vectors)]
-    entry = [_repeated(f, offset) for offset in offsets]
-    aside = [f"last_{s}" for s in layout.states]
-    for first in entry:
-        first |= {f"last_{s}": first[s] for s in layout.states} | {"decided": t.splat(0.0)}
-    kinds = dict.fromkeys((*layout.states, *aside, "decided"), t.vector) | {"open": t.mask}
-    f.put("br label %loop")
-    f.label("loop")
-    place = len(f.lines)
-    ends = []
-    for k, first in enumerate(entry):
-        values = {**first, **{s: f"%{s}.{k}" for s in kinds}}
-        f.bind(values)
-        end = {**values, **f.next_state()}
-        f.bind(end)
-        hit = f.writer.both("and", str(f.small(end["largest"])), values["open"])
-        for s in layout.states:
-            end[f"last_{s}"] = f.writer.select(hit, end[s], end[f"last_{s}"])
-        end["decided"] = f.writer.select(hit, "%now", end["decided"])
-        end["open"] = f.writer.both("and", end["open"], negated(f, hit))
-        ends.append(end)
-    f.put(f"%later = fadd {t.vector} %now, {t.splat(1.0)}")
-    f.put("%t1 = add i64 %t, 1")
-    f.put("%within = icmp sle i64 %t1, %steps")
-    f.put(f"%more = and i1 %within, {f.any(joined(f, [end['open'] for end in ends]))}")
-    f.put("br i1 %more, label %loop, label %done")
-    f.lines[place:place] = [
-        "  %t = phi i64 [ 1, %0 ], [ %t1, %loop ]",
-        f"  %now = phi {t.vector} [ {t.splat(1.0)}, %0 ], [ %later, %loop ]",
-        *(
-            f"  %{s}.{k} = phi {kind} [ {entry[k][s]}, %0 ], [ {ends[k][s]}, %loop ]"
-            for k in range(layout.vectors)
-            for s, kind in kinds.items()
-        ),
-    ]
-    f.label("done")
-    unstable = joined(f, [_unstable(f, *both) for both in zip(entry, ends, strict=True)])
-    f.put(f"br i1 {f.any(unstable)}, label %unsure, label %sure")
-    f.label("unsure")
-    f.put("ret i1 true")
-    f.label("sure")
-    for offset, end in zip(offsets, ends, strict=True):
-        for i, s in enumerate(layout.states):
-            f.store(f.writer.select(end["open"], end[s], end[f"last_{s}"]), "%rows", i, offset)
-        _settled(f, offset, _outcome(f, end))
-    f.put("ret i1 false")
-    head = f"define internal i1 @converging({REPEAT}) {{"
-    return "\n".join([head, *f.lines, "}"]), f.writer.declared
-
-
-def _unstable(f: Function, entry: dict[str, str], end: dict[str, str]) -> str:
-    """Return the mask of lanes whose gradient has vanished where no minimum is stable."""
-    calm = f.writer.both("and", entry["open"], negated(f, end["open"]))
-    stable = f.stable({**end, **{s: end[f"last_{s}"] for s in f.layout.states}})
-    none = f"<{', '.join(['i1 false'] * f.types.lanes)}>"
-    return none if stable is None else f.writer.both("and", calm, negated(f, stable))
-
-
-def _outcome(f: Function, end: dict[str, str]) -> dict[str, str]:
-    """Return the verdicts after `converging`, and the steps at which they were reached."""
-    t = f.types
-    kind = f"<{t.lanes} x i64>"
-    steps = f.emit(f"fptosi {t.vector} {end['decided']} to {kind}")
-    later = f.emit(f"add {kind} {f.spread('%start', 'i64')}, {steps}")
-    return {
-        "verdict": f.choose_integers(end["open"], t.integers(0), t.integers(1)),
-        "decided": f.choose_integers(end["open"], f.spread("%end", "i64"), later),
-    }
+def valid(f: Function, offset: str) -> str:
+    """Return the mask of elements that are lanes, of ``%count`` in all."""
+    return f.below(f.emit(f"sub i64 %count, {offset}"), f.types.numbered())
 
 
 def judged_steps(
@@ -197,14 +108,13 @@ def judged_steps(
         carried = (*f.layout.moving, "when", "verdict", "decided")
         ends.append(_judged_step(f, {**first, **{s: f"%{s}.{k}" for s in carried}}, time))
     back = _weighed(f, ends, block)
-    kind = f"<{f.types.lanes} x i64>"
     for k, end in enumerate(ends):
         verdict = f"%verdict.{k}"
         if "small" in end:
             converged = f.types.integers(1)
             verdict = f.choose_integers(end["small"], converged, verdict)
         verdict = f.choose_integers(end["diverged"], f.types.integers(2), verdict)
-        changed = f.emit(f"icmp ne {kind} {verdict}, %verdict.{k}")
+        changed = f.emit(f"icmp ne {f.types.whole} {verdict}, %verdict.{k}")
         end["verdict"] = verdict
         end["decided"] = f.choose_integers(changed, time, f"%decided.{k}")
     return ends, back
@@ -213,7 +123,7 @@ def judged_steps(
 def _judged_step(f: Function, values: dict[str, str], time: str) -> dict[str, str]:
     """Return the state after a step of the lanes still open, its peak, and what is suspected."""
     w = f.writer
-    alive = f.emit(f"icmp eq <{f.types.lanes} x i64> {values['verdict']}, zeroinitializer")
+    alive = f.emit(f"icmp eq {f.types.whole} {values['verdict']}, zeroinitializer")
     f.bind(values)
     new = f.next_state()
     sound = f.sound(new)
@@ -223,7 +133,7 @@ def _judged_step(f: Function, values: dict[str, str], time: str) -> dict[str, st
     loss = str(f.output("loss"))
     record = w.both("and", moves, w.compare("ogt", loss, values["peak"]))
     largest = f.larger(values["largest"], f.output("grad_norm2"), moves)
-    over = w.both("and", moves, negated(f, f.within()))
+    over = w.both("and", moves, f.writer.negated(f.within()))
     small = f.small(largest)
     found = {
         **values,
@@ -231,7 +141,7 @@ def _judged_step(f: Function, values: dict[str, str], time: str) -> dict[str, st
         "peak": w.select(record, loss, values["peak"]),
         "largest": largest,
         "when": f.choose_integers(record, time, values["when"]),
-        "diverged": w.both("or", over, w.both("and", alive, negated(f, sound))),
+        "diverged": w.both("or", over, w.both("and", alive, f.writer.negated(sound))),
     }
     return found if small is None else {**found, "small": w.both("and", moves, small)}
 

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from catapult_theory.codegen.llvm_group import Function
 
 
 class LaneLoop(Function):
     """A loop over the vectors of lanes low to high, one or several at a time, masked."""
 
-    def begin(self, head: str, carried: str = "", vectors: int = 1, start: str = "%low") -> None:
+    def begin(
+        self,
+        head: str,
+        arrays: Iterable[str],
+        carried: str = "",
+        vectors: int = 1,
+        start: str = "%low",
+    ) -> None:
         """Open the loop: ``places`` and ``masks`` tell the vectors of an iteration.
 
         It may start a few lanes before the first, which are masked as well.
         """
         n = self.types.lanes
         self.head = head
+        self.arrays(arrays)
         self.put("br label %loop")
         self.label("loop")
         self.put(f"%i = phi i64 [ {start}, %0 ], [ %next, %end ]")
@@ -23,16 +33,15 @@ class LaneLoop(Function):
         self.put("%more = icmp slt i64 %i, %high")
         self.put("br i1 %more, label %body, label %done")
         self.label("body")
-        left = self.spread(self.emit("sub i64 %high, %i"), "i64")
+        left = self.emit("sub i64 %high, %i")
         self.places, self.masks = [], []
         for k in range(vectors):
-            steps = ", ".join(f"i64 {k * n + j}" for j in range(n))
+            numbers = self.types.numbered(k * n)
             self.places.append(self.emit(f"add i64 %i, {k * n}"))
-            mask = self.emit(f"icmp sgt <{n} x i64> {left}, <{steps}>")
+            mask = self.below(left, numbers)
             if start != "%low":
-                before = self.spread(self.emit("sub i64 %low, %i"), "i64")
-                after = self.emit(f"icmp sle <{n} x i64> {before}, <{steps}>")
-                mask = self.writer.both("and", mask, after)
+                early = self.below(self.emit("sub i64 %low, %i"), numbers)
+                mask = self.writer.both("and", mask, self.writer.negated(early))
             self.masks.append(mask)
 
     @property

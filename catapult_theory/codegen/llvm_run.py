@@ -28,7 +28,8 @@ _CONVERGING = (
     "i64 %L, i64 %t, i64 %end, i64 %count)"
 )
 _FROM_THE_START = (
-    "call i1 @replayfirst(ptr %rows, ptr %qkept, ptr %qw, ptr %qwhen, i64 0, i64 %count, i64 %t)"
+    "call i1 @replayq(ptr %rows, ptr %qkept, ptr %qw, ptr %qwhen, i64 {QROW}, i64 {FIRST}, i64 0, "
+    "i64 %count, i64 %t)"
 )
 
 FLUSH = {
@@ -87,9 +88,14 @@ def scheduler(layout: Layout, flush: str) -> tuple[str, set[str]]:
     kept = 2 * moving
     integers = kept + len(layout.kept) * layout.row_bytes
     row = 8 * layout.capacity
+    bounded = layout.form.ceiling is not None
     fields = {
-        "POINTERS": ", ".join(f"ptr {p}" for p in pointers(layout)),
-        "ARGUMENTS": ", ".join(f"ptr {p}" for p in pointers(layout)),
+        "AGAIN": _FROM_THE_START if bounded else "",
+        "FIRST": layout.first_row(FIRST) if bounded else "",
+        "MARK": layout.first_row(MARK),
+        "ROW": layout.row_bytes,
+        "QROW": layout.queue_bytes,
+        "REPLAYQ": "replayq" if bounded else "replay",
         "FLUSH_ON": on,
         "FLUSH_OFF": off,
         "MOVING": moving,
@@ -107,7 +113,6 @@ def scheduler(layout: Layout, flush: str) -> tuple[str, set[str]]:
         "OFTEN": OFTEN,
         "SHORTEST": SHORTEST,
         "LONGEST": LONGEST,
-        "AGAIN": _FROM_THE_START if layout.form.ceiling is not None else "",
         "LIGHT": _CONVERGING if layout.converges else "icmp eq i64 0, 0",
         "MOVED": MOVED_BIT,
         "EVERY": 2**t.lanes - 1,
@@ -166,11 +171,11 @@ def record(layout: Layout) -> str:
     """Return the function that writes a lane that is over: state, peak and verdict."""
     t = layout.types
     f = Function(layout)
-    arrays = ", ".join(f"ptr {p}" for p in pointers(layout))
     head = (
         "define internal void @record(ptr %rows, ptr %when, ptr %idx, i64 %s, i64 %stride, "
-        f"i64 %verdict, i64 %decided, {arrays}) {{"
+        "i64 %verdict, i64 %decided, ptr %arrays) {"
     )
+    f.arrays(pointers(layout))
     place = f.emit("getelementptr i64, ptr %idx, i64 %s")
     lane = f.emit(f"load i64, ptr {place}")
     targets = [f"%lanes_{i.code}" for i in layout.form.enter.state]
@@ -194,11 +199,11 @@ def record(layout: Layout) -> str:
 def record_all(layout: Layout) -> tuple[str, set[str]]:
     """Return the function that writes all lanes of a chunk, none of which is over."""
     f = LaneLoop(layout)
-    arrays = ", ".join(f"ptr {p}" for p in pointers(layout))
-    f.begin(
+    head = (
         "define internal void @record_all(ptr %rows, ptr %when, i64 %low, i64 %high, i64 %steps, "
-        f"{arrays}) noinline {{"
+        "ptr %arrays) noinline {"
     )
+    f.begin(head, pointers(layout))
     place = f.emit("sub i64 %i, %low")
     targets = [f"%lanes_{i.code}" for i in layout.form.enter.state]
     names = [*layout.states, "peak"]
@@ -216,12 +221,11 @@ def record_all(layout: Layout) -> tuple[str, set[str]]:
 def enter(layout: Layout) -> tuple[str, set[str]]:
     """Return the function that fills the scratch memory; it returns how many lanes it took."""
     f, form, t = LaneLoop(layout), layout.form, layout.types
-    arrays = ", ".join(f"ptr {p}" for p in pointers(layout))
-    f.begin(
-        f"define internal i64 @enter(i64 %low, i64 %high, {arrays}, ptr %new, ptr %kept, "
-        "ptr %w, ptr %idx) noinline {",
-        "%a = phi i64 [ 0, %0 ], [ %a2, %end ]",
+    head = (
+        "define internal i64 @enter(i64 %low, i64 %high, ptr %arrays, ptr %new, ptr %kept, "
+        "ptr %w, ptr %idx) noinline {"
     )
+    f.begin(head, pointers(layout), "%a = phi i64 [ 0, %0 ], [ %a2, %end ]")
     w = f.writer
     inputs = [i.code for i in (*form.enter.state, *form.enter.parameters)]
     w.bind({c: f.lanes(f"%lanes_{c}") for c in inputs})
@@ -238,7 +242,6 @@ def enter(layout: Layout) -> tuple[str, set[str]]:
     good = _in_range(f, layout, constants, loss, norm, unit)
     f.write("%out_peak_loss", first, f.mask)
     ok = w.both("and", good, f.mask)
-    kind = f"<{t.lanes} x i64>"
     status = f.choose_integers(ok, t.integers(0), t.integers(LEFT))
     f.write("%out_status", status, f.mask, "i64")
     largest = norm or t.splat(0.0)
@@ -247,11 +250,9 @@ def enter(layout: Layout) -> tuple[str, set[str]]:
         f.store(value, "%new", i, "%a")
     for i, row in enumerate(layout.kept):
         f.store(constants[row.removeprefix(MARK).removeprefix(FIRST)], "%kept", i, "%a")
-    steps = ", ".join(f"i64 {j}" for j in range(t.lanes))
-    lane = f.emit(f"add {kind} {f.spread('%i', 'i64')}, <{steps}>")
+    lane = f.emit(f"add {t.whole} {f.spread('%i', 'i64')}, {t.numbered()}")
     for base, value in (("%w", t.integers(0)), ("%idx", lane)):
-        place = f.emit(f"getelementptr i64, ptr {base}, i64 %a")
-        f.put(f"store {kind} {value}, ptr {place}, align 8")
+        f.store_integers(value, base, "%a")
     _squeeze(f, ok)
     return f.end("ret i64 %a")
 
@@ -334,15 +335,14 @@ def _squeeze(f: LaneLoop, ok: str) -> None:
 def leave(layout: Layout) -> tuple[str, set[str]]:
     """Return the function that turns what `record` wrote into the user's units."""
     f, form, t = LaneLoop(layout), layout.form, layout.types
-    arrays = ", ".join(f"ptr {p}" for p in pointers(layout))
-    f.begin(f"define internal void @leave(i64 %low, i64 %high, {arrays}) noinline {{")
+    head = "define internal void @leave(i64 %low, i64 %high, ptr %arrays) noinline {"
+    f.begin(head, pointers(layout))
     w = f.writer
-    kind = f"<{t.lanes} x i64>"
     inputs = [i.code for i in (*form.enter.state, *form.enter.parameters)]
     given = {c: f.lanes(f"%lanes_{c}") for c in inputs}
     peak = f.lanes("%out_loss")
     status = f.lanes("%out_status", "i64")
-    here = w.both("and", f.mask, f.emit(f"icmp sge {kind} {status}, zeroinitializer"))
+    here = w.both("and", f.mask, f.emit(f"icmp sge {t.whole} {status}, zeroinitializer"))
     states = zip(form.step.state, form.enter.state, strict=True)
     loop = {s.code: given[own.code] for s, own in states}
     parameters = {i.code: given[i.code] for i in form.enter.parameters}
@@ -362,7 +362,7 @@ def leave(layout: Layout) -> tuple[str, set[str]]:
     unit = out[FACTOR]
     when = f.lanes("%out_peak_step", "i64")
     first = f.lanes("%out_peak_loss")
-    start = f.emit(f"icmp eq {kind} {when}, zeroinitializer")
+    start = f.emit(f"icmp eq {t.whole} {when}, zeroinitializer")
     highest = w.select(start, first, w.binary("fmul", unit, peak))
     for i in form.enter.state:
         f.write(f"%lanes_{i.code}", out[f"{i.code}_out"], here)

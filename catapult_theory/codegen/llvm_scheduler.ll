@@ -2,8 +2,8 @@
 ; run: lanes enter scratch memory, advance in stretches, are judged and leave.
 ; record_all: all lanes of a chunk at once, where none has left it.
 ; settle: judges the queued lanes, writes those that are decided, and puts the others back.
-; replay, replayq, replayfirst: the steps of peaks, of active and of queued lanes.
-define void @run(i64 %low, i64 %high, i64 %steps, {POINTERS}, ptr %scratch) {
+; replay, replayq: the steps of peaks, of active and of queued lanes.
+define void @run(i64 %low, i64 %high, i64 %steps, ptr %arrays, ptr %scratch) {
   {FLUSH_ON}
   %old0 = getelementptr i8, ptr %scratch, i64 0
   %new0 = getelementptr i8, ptr %scratch, i64 {MOVING}
@@ -20,7 +20,7 @@ define void @run(i64 %low, i64 %high, i64 %steps, {POINTERS}, ptr %scratch) {
   %decided = alloca [{QUEUE} x i64], align 64
   %moved = alloca i1
   store i1 false, ptr %moved
-  %entered = call i64 @enter(i64 %low, i64 %high, {ARGUMENTS}, ptr %new0, ptr %kept, ptr %w, ptr %idx)
+  %entered = call i64 @enter(i64 %low, i64 %high, ptr %arrays, ptr %new0, ptr %kept, ptr %w, ptr %idx)
   br label %rounds
 rounds:
   %t = phi i64 [ 0, %0 ], [ %t2, %endround ]
@@ -106,7 +106,7 @@ take:
   %isfull = icmp eq i64 %q2, {QUEUE}
   br i1 %isfull, label %flush, label %nextlane
 flush:
-  %af = call i64 @settle(i64 %q2, i64 %a2, i32 %m2, i64 %L, i64 %t, i64 %steps, ptr %rows, ptr %qkept, ptr %qw, ptr %qwhen, ptr %qidx, ptr %verdict, ptr %decided, ptr %new, ptr %kept, ptr %w, ptr %idx, {ARGUMENTS})
+  %af = call i64 @settle(i64 %q2, i64 %a2, i32 %m2, i64 %L, i64 %t, i64 %steps, ptr %rows, ptr %qkept, ptr %qw, ptr %qwhen, ptr %qidx, ptr %verdict, ptr %decided, ptr %new, ptr %kept, ptr %w, ptr %idx, ptr %arrays)
   br label %nextlane
 nextlane:
   %a4 = phi i64 [ %a2, %take ], [ %af, %flush ]
@@ -123,7 +123,7 @@ flushlast:
   %pending = icmp sgt i64 %q, 0
   br i1 %pending, label %flushdo, label %endround
 flushdo:
-  %ag = call i64 @settle(i64 %q, i64 %a, i32 %m, i64 %L, i64 %t, i64 %steps, ptr %rows, ptr %qkept, ptr %qw, ptr %qwhen, ptr %qidx, ptr %verdict, ptr %decided, ptr %new, ptr %kept, ptr %w, ptr %idx, {ARGUMENTS})
+  %ag = call i64 @settle(i64 %q, i64 %a, i32 %m, i64 %L, i64 %t, i64 %steps, ptr %rows, ptr %qkept, ptr %qw, ptr %qwhen, ptr %qidx, ptr %verdict, ptr %decided, ptr %new, ptr %kept, ptr %w, ptr %idx, ptr %arrays)
   br label %endround
 endround:
   %left = phi i64 [ %a, %flushlast ], [ %ag, %flushdo ]
@@ -149,7 +149,7 @@ peaks:
   %morepeaks = icmp slt i64 %p, %active
   br i1 %morepeaks, label %peaksdo, label %order
 peaksdo:
-  %doubt = call i1 @replay(ptr %old, ptr %kept, ptr %w, ptr %w, i64 %p, i64 %active, i64 {LONGEST})
+  %doubt = call i1 @replay(ptr %old, ptr %kept, ptr %w, ptr %w, i64 {ROW}, i64 {MARK}, i64 %p, i64 %active, i64 {LONGEST})
   %p1 = add i64 %p, {QUEUE}
   br label %peaks
 order:
@@ -160,24 +160,24 @@ order:
   %inorder = and i1 %still, %unmoved
   br i1 %inorder, label %together, label %finish
 together:
-  call void @record_all(ptr %old, ptr %w, i64 %low, i64 %high, i64 %steps, {ARGUMENTS})
+  call void @record_all(ptr %old, ptr %w, i64 %low, i64 %high, i64 %steps, ptr %arrays)
   br label %out
 finish:
   %i = phi i64 [ 0, %order ], [ %i1, %finishdo ]
   %morelanes = icmp slt i64 %i, %active
   br i1 %morelanes, label %finishdo, label %out
 finishdo:
-  call void @record(ptr %old, ptr %w, ptr %idx, i64 %i, i64 {CAPACITY}, i64 0, i64 %steps, {ARGUMENTS})
+  call void @record(ptr %old, ptr %w, ptr %idx, i64 %i, i64 {CAPACITY}, i64 0, i64 %steps, ptr %arrays)
   %i1 = add i64 %i, 1
   br label %finish
 out:
-  call void @leave(i64 %low, i64 %high, {ARGUMENTS})
+  call void @leave(i64 %low, i64 %high, ptr %arrays)
   {FLUSH_OFF}
   ret void
 }
 
-define internal i64 @settle(i64 %count, i64 %active, i32 %movers, i64 %L, i64 %t, i64 %end, ptr %rows, ptr %qkept, ptr %qw, ptr %qwhen, ptr %qidx, ptr %verdict, ptr %decided, ptr %new, ptr %kept, ptr %w, ptr %idx, {POINTERS}) noinline {
-  %doubt = call i1 @replayq(ptr %rows, ptr %qkept, ptr %qw, ptr %qwhen, i64 0, i64 %count, i64 {LONGEST})
+define internal i64 @settle(i64 %count, i64 %active, i32 %movers, i64 %L, i64 %t, i64 %end, ptr %rows, ptr %qkept, ptr %qw, ptr %qwhen, ptr %qidx, ptr %verdict, ptr %decided, ptr %new, ptr %kept, ptr %w, ptr %idx, ptr %arrays) noinline {
+  %doubt = call i1 @{REPLAYQ}(ptr %rows, ptr %qkept, ptr %qw, ptr %qwhen, i64 {QROW}, i64 {MARK}, i64 0, i64 %count, i64 {LONGEST})
   br i1 %doubt, label %again, label %known
 again:
   {AGAIN}
@@ -204,7 +204,7 @@ body:
 store:
   %dp = getelementptr i64, ptr %decided, i64 %s
   %d = load i64, ptr %dp, align 8
-  call void @record(ptr %rows, ptr %qwhen, ptr %qidx, i64 %s, i64 {QUEUE}, i64 %v, i64 %d, {ARGUMENTS})
+  call void @record(ptr %rows, ptr %qwhen, ptr %qidx, i64 %s, i64 {QUEUE}, i64 %v, i64 %d, ptr %arrays)
   br label %next
 back:
   call void @restore(ptr %rows, ptr %qkept, ptr %qw, ptr %qidx, i64 %s, ptr %new, ptr %kept, ptr %w, ptr %idx, i64 %a)

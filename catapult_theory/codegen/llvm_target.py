@@ -19,9 +19,10 @@ from catapult_theory.codegen.backends import refuse_matrices
 from catapult_theory.codegen.buffers import aligned
 from catapult_theory.codegen.execution import LANES_PER_CHUNK, in_threads, verdict_buffers
 from catapult_theory.codegen.header import header
-from catapult_theory.codegen.llvm_group import FIRST, MARK, Layout, group, replay
+from catapult_theory.codegen.llvm_group import Layout, group
 from catapult_theory.codegen.llvm_host import Host, compiled, native
-from catapult_theory.codegen.llvm_judged import converging, judged
+from catapult_theory.codegen.llvm_judged import judged
+from catapult_theory.codegen.llvm_search import converging, replay
 from catapult_theory.codegen.llvm_values import Types
 from catapult_theory.codegen.lowering import Program, expression_program
 from catapult_theory.codegen.scaled_form import RunForm, own_form, run_form
@@ -62,10 +63,9 @@ def emit_for(update_map: Any, dtype: str, host: Host) -> str:
     layout = layout_for(run_form(update_map), dtype, host)
     parts = [group(layout, k) for k in sorted({layout.vectors, 1})]
     bounded = layout.form.ceiling is not None
-    parts.append(replay(layout, "replay", layout.row_bytes, MARK, False))
-    parts.append(replay(layout, "replayq", layout.queue_bytes, MARK, bounded))
+    parts.append(replay(layout, "replay", False))
     if bounded:
-        parts.append(replay(layout, "replayfirst", layout.queue_bytes, FIRST, True))
+        parts.append(replay(layout, "replayq", True))
     if layout.converges:
         parts.append(converging(layout))
     parts += [judged(layout), llvm_run.enter(layout), llvm_run.leave(layout)]
@@ -96,7 +96,7 @@ class Machine:
     engine : object
         From `llvm_host.compiled`.
     name : str
-        The function: numbers ``low, high, ...``, then arrays, then scratch memory.
+        The function: numbers ``low, high, ...``, addresses of arrays, scratch memory.
     bytes : int
         Of scratch memory for a chunk of lanes.
     """
@@ -113,17 +113,16 @@ class Machine:
         self, count: int, numbers: tuple[int, ...], arrays: tuple[Any, ...], threads: int | None
     ) -> None:
         """Run all lanes in chunks, on several threads; compiled code holds no lock."""
-        kinds = [ctypes.c_int64] * (2 + len(numbers)) + [ctypes.c_void_p] * (len(arrays) + 1)
+        kinds = [ctypes.c_int64] * (2 + len(numbers)) + [ctypes.c_void_p] * 2
         entry = ctypes.CFUNCTYPE(None, *kinds)(self._address)
-        addresses = [a.ctypes.data for a in arrays]
-
+        addresses = (ctypes.c_void_p * len(arrays))(*(a.ctypes.data for a in arrays))
         scratch = threading.local()
 
         def portion(low: int, high: int) -> None:
             if not hasattr(scratch, "memory"):
                 scratch.memory = aligned((self.bytes,), np.uint8)
                 scratch.address = scratch.memory.ctypes.data
-            entry(low, high, *numbers, *addresses, scratch.address)
+            entry(low, high, *numbers, addresses, scratch.address)
 
         in_threads(portion, count, threads, False)
 

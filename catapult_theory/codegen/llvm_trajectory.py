@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from catapult_theory.codegen.llvm_group import Function, Layout, flags, joined, negated
+from catapult_theory.codegen.llvm_group import Function, Layout, flags, joined
 from catapult_theory.codegen.llvm_judged import judged_steps
 from catapult_theory.codegen.llvm_lanes import LaneLoop
 from catapult_theory.codegen.llvm_run import FLUSH
@@ -18,6 +18,7 @@ from catapult_theory.codegen.lowering import Program
 VERDICT = ("when", "verdict", "decided")
 # Steps of a block: long enough that taking lanes up and laying them down costs little.
 BLOCK = 32
+_COMMON = "i64 %low, i64 %high, i64 %steps, ptr %arrays, ptr %scratch"
 SEEN = ("loss", "peak_loss", "peak_step", "status", "status_step")
 
 
@@ -49,16 +50,15 @@ def trajectory(layout: Layout, observed: Mapping[str, Program], flush: str) -> t
     """
     parts = [part(layout, observed) for part in (_begin, _advance, _end)]
     on, off, declared = FLUSH[flush]
-    arrays = ", ".join(f"ptr {p}" for p in pointers(layout, observed))
     f = Function(layout)
     f.lines.append(f"  {on}")
+    f.arrays(pointers(layout, observed))
     aligned, first = _streams(f, layout, observed)
-    common = f"i64 %low, i64 %high, i64 %steps, {arrays}, ptr %scratch"
     rows = f"i1 {aligned}, i64 {first}"
     driver = f"""define void @trajectory(i64 %low, i64 %high, i64 %steps, i64 %every, i64 %stride,
-    {arrays}, ptr %scratch) {{
+    ptr %arrays, ptr %scratch) {{
 {chr(10).join(f.lines)}
-  call void @begin({common})
+  call void @begin({_COMMON})
   br label %blocks
 blocks:
   %from = phi i64 [ 0, %0 ], [ %to, %block ]
@@ -69,10 +69,10 @@ block:
   %over = icmp sgt i64 %far, %steps
   %end = add i64 %steps, 1
   %to = select i1 %over, i64 %end, i64 %far
-  call void @advance({common}, i64 %every, i64 %stride, {rows}, i64 %from, i64 %to)
+  call void @advance({_COMMON}, i64 %every, i64 %stride, {rows}, i64 %from, i64 %to)
   br label %blocks
 done:
-  call void @end({common})
+  call void @end({_COMMON})
   {off}
   ret void
 }}"""
@@ -81,10 +81,8 @@ done:
     )
 
 
-def _head(name: str, layout: Layout, observed: Mapping[str, Program], rest: str = "") -> str:
-    arrays = ", ".join(f"ptr {p}" for p in pointers(layout, observed))
-    common = f"i64 %low, i64 %high, i64 %steps, {arrays}, ptr %scratch"
-    return f"define internal void @{name}({common}{rest}) noinline {{"
+def _head(name: str, rest: str = "") -> str:
+    return f"define internal void @{name}({_COMMON}{rest}) noinline {{"
 
 
 def scratch_bytes(layout: Layout) -> int:
@@ -111,7 +109,7 @@ def _places(f: LaneLoop, k: int) -> tuple[dict[str, tuple[int, str]], dict[str, 
 def _begin(layout: Layout, observed: Mapping[str, Program]) -> tuple[str, set[str]]:
     """Return the function that judges the lanes at step 0 and lays them out."""
     f = LaneLoop(layout)
-    f.begin(_head("begin", layout, observed))
+    f.begin(_head("begin"), pointers(layout, observed))
     first, own = _start(f, 0)
     _keep(f, {**own, **first}, 0)
     f.put("br label %end")
@@ -125,12 +123,12 @@ def _keep(f: LaneLoop, values: dict[str, str], k: int, constants: bool = True) -
         if constants or s in f.layout.moving:
             f.store(values[s], "%scratch", row, offset)
     for s, place in integers.items():
-        f.put(f"store <{f.types.lanes} x i64> {values[s]}, ptr {place}, align 8")
+        f.put(f"store {f.types.whole} {values[s]}, ptr {place}, align 8")
 
 
 def _kept(f: LaneLoop, k: int) -> dict[str, str]:
     numbers, integers = _places(f, k)
-    kind = f"<{f.types.lanes} x i64>"
+    kind = f.types.whole
     found = {s: f.load("%scratch", row, offset) for s, (row, offset) in numbers.items()}
     return found | {
         s: f.emit(f"load {kind}, ptr {place}, align 8") for s, place in integers.items()
@@ -145,7 +143,7 @@ def _advance(layout: Layout, observed: Mapping[str, Program]) -> tuple[str, set[
     """
     f, count = LaneLoop(layout), layout.vectors
     rest = ", i64 %every, i64 %stride, i1 %aligned, i64 %first, i64 %from, i64 %to"
-    f.begin(_head("advance", layout, observed, rest), vectors=count, start="%first")
+    f.begin(_head("advance", rest), pointers(layout, observed), vectors=count, start="%first")
     starts = [_kept(f, k) for k in range(count)]
     f.put("%phase = srem i64 %from, %every")
     f.put("%ahead = sub i64 %every, %phase")
@@ -153,9 +151,10 @@ def _advance(layout: Layout, observed: Mapping[str, Program]) -> tuple[str, set[
     f.put("%left0 = select i1 %onrow, i64 0, i64 %ahead")
     f.put("%upto = add i64 %from, %left0")
     f.put("%row0 = sdiv i64 %upto, %every")
-    zero = f"<{layout.types.lanes} x i64>"
     idle = [
-        f.writer.both("and", f.emit(f"icmp ne {zero} {v['verdict']}, zeroinitializer"), mask)
+        f.writer.both(
+            "and", f.emit(f"icmp ne {f.types.whole} {v['verdict']}, zeroinitializer"), mask
+        )
         for v, mask in zip(starts, f.masks, strict=True)
     ]
     f.put("br label %entry")
@@ -235,9 +234,8 @@ def _walk(
 def _quick(f: LaneLoop, starts: Carried, observed: Any) -> Carried:
     """Take the steps with nothing but the running peaks; "least" holds the least gradient."""
     t, w = f.types, f.writer
-    integers = f"<{t.lanes} x i64>"
     infinite = t.splat(float("inf"))
-    kinds = {s: t.vector for s in (*f.layout.moving, "least")} | {"when": integers}
+    kinds = {s: t.vector for s in (*f.layout.moving, "least")} | {"when": t.whole}
 
     def peaked(values: dict[str, str], time: str) -> dict[str, str]:
         f.bind(values)
@@ -270,14 +268,11 @@ def _quick(f: LaneLoop, starts: Carried, observed: Any) -> Carried:
 def _careful(f: LaneLoop, starts: Carried, observed: Any) -> Carried:
     """Take the steps with a verdict after each; lanes that are decided rest."""
     t = f.types
-    integers = f"<{t.lanes} x i64>"
-    kinds = {s: t.vector for s in f.layout.moving} | dict.fromkeys(VERDICT, integers)
+    kinds = {s: t.vector for s in f.layout.moving} | dict.fromkeys(VERDICT, t.whole)
 
     def step(values: Carried) -> tuple[Carried, str]:
         live = [
-            f.writer.both(
-                "and", f.emit(f"icmp eq {integers} {v['verdict']}, zeroinitializer"), mask
-            )
+            f.writer.both("and", f.emit(f"icmp eq {t.whole} {v['verdict']}, zeroinitializer"), mask)
             for v, mask in zip(values, f.masks, strict=True)
         ]
         f.put(f"br i1 {f.any(joined(f, live))}, label %forward, label %rest")
@@ -302,7 +297,7 @@ def _careful(f: LaneLoop, starts: Carried, observed: Any) -> Carried:
 def _end(layout: Layout, observed: Mapping[str, Program]) -> tuple[str, set[str]]:
     """Return the function that writes the final states and the verdicts."""
     f = LaneLoop(layout)
-    f.begin(_head("end", layout, observed))
+    f.begin(_head("end"), pointers(layout, observed))
     _write_end(f, _kept(f, 0), 0)
     f.put("br label %end")
     f.label("end")
@@ -343,18 +338,17 @@ def _start(f: LaneLoop, k: int) -> tuple[dict[str, str], dict[str, str]]:
     f.bind(values)
     loss, norm = str(f.output("loss")), f.output("grad_norm2")
     largest = norm or t.splat(0.0)
-    over, small = negated(f, f.within()), f.small(largest)
+    over, small = f.writer.negated(f.within()), f.small(largest)
     verdict = f.choose_integers(over, t.integers(2), t.integers(0))
     if small is not None:
         stable = f.stable(values)
         calm = small if stable is None else w.both("and", small, stable)
-        calm = w.both("and", calm, negated(f, over))
+        calm = w.both("and", calm, f.writer.negated(over))
         verdict = f.choose_integers(calm, t.integers(1), verdict)
     # Elements past the last lane are at rest, too.
-    idle = w.both("or", invalid, negated(f, f.masks[k]))
+    idle = w.both("or", invalid, f.writer.negated(f.masks[k]))
     verdict = f.choose_integers(idle, t.integers(3), verdict)
-    kind = f"<{t.lanes} x i64>"
-    decided = f.emit(f"icmp ne {kind} {verdict}, zeroinitializer")
+    decided = f.emit(f"icmp ne {t.whole} {verdict}, zeroinitializer")
     last = f.spread("%steps", "i64")
     nan = t.splat(float("nan"))
     first = {
@@ -422,9 +416,8 @@ def _shown(f: LaneLoop, values: dict[str, str], observed: Mapping[str, Program])
 
 def _write_end(f: LaneLoop, values: dict[str, str], k: int) -> None:
     f.bind(values)
-    kind = f"<{f.types.lanes} x i64>"
     place, mask = f.places[k], f.masks[k]
-    invalid = f.emit(f"icmp eq {kind} {values['verdict']}, {f.types.integers(3)}")
+    invalid = f.emit(f"icmp eq {f.types.whole} {values['verdict']}, {f.types.integers(3)}")
     loss = f.writer.select(invalid, f.types.splat(float("nan")), str(f.output("loss")))
     for s in f.layout.states:
         f.write(f"%lanes_{s}", values[s], mask, place=place)

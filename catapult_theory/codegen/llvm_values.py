@@ -79,9 +79,22 @@ class Types:
         entry = f"{self.real} {self.number(value)}"
         return f"<{', '.join([entry] * self.lanes)}>"
 
+    @property
+    def whole(self) -> str:
+        """The type of a vector of 64-bit integers."""
+        return f"<{self.lanes} x i64>"
+
     def integers(self, value: int) -> str:
         """Return a vector of equal 64-bit integers."""
         return f"<{', '.join([f'i64 {value}'] * self.lanes)}>"
+
+    def numbered(self, first: int = 0) -> str:
+        """Return the vector of consecutive 64-bit integers: the numbers of its elements."""
+        return f"<{', '.join(f'i64 {first + j}' for j in range(self.lanes))}>"
+
+    def truth(self, value: bool) -> str:
+        """Return a mask with the same truth value in every element."""
+        return f"<{', '.join([f'i1 {str(value).lower()}'] * self.lanes)}>"
 
 
 @dataclass
@@ -148,8 +161,7 @@ class Writer:
         if node.op in ("and", "or"):
             return self._joined(node)
         if node.op == "not":
-            ones = f"<{', '.join(['i1 true'] * self.types.lanes)}>"
-            return self.emit(f"xor {self.types.mask} {self.value(node.args[0])}, {ones}")
+            return self.negated(self.value(node.args[0]))
         if node.op == "where":
             return self.select(*(self.value(a) for a in node.args))
         return self._function(node)
@@ -165,6 +177,10 @@ class Writer:
     def both(self, how: str, left: str, right: str) -> str:
         """Return two masks joined by "and" or "or"."""
         return self.emit(f"{how} {self.types.mask} {left}, {right}")
+
+    def negated(self, mask: str) -> str:
+        """Return the mask of what is not set."""
+        return self.emit(f"xor {self.types.mask} {mask}, {self.types.truth(True)}")
 
     def select(self, mask: str, yes: str, no: str) -> str:
         """Return a choice by elements."""
