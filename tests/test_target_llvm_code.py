@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import dataclasses
 import os
 import re
 import subprocess
@@ -11,6 +13,7 @@ import pytest
 import sympy as sp
 
 import catapult_theory as ct
+from catapult_theory.codegen import llvm_host
 from catapult_theory.codegen.ir import Node
 from catapult_theory.codegen.llvm_host import assembly, named
 from catapult_theory.codegen.llvm_target import emit_for, emit_trajectory
@@ -167,6 +170,67 @@ def test_only_what_is_needed_is_imported():
     assert python(PULLED).split("\n")[:3] == ["[]", "[]", "['llvmlite']"]
     other = PULLED.replace("'llvm'", "'numba'")
     assert "numba" in python(other).split("\n")[2]
+
+
+# Compiled code on disk.
+
+
+def files(folder):
+    return {path: path.read_bytes() for path in folder.glob("*.o")}
+
+
+@pytest.fixture
+def compilations(tmp_path, monkeypatch):
+    """Return a cache folder of the test's own, and the list of what is compiled anew."""
+    made = []
+    module = llvm_host._module
+    monkeypatch.setenv("CATAPULT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(
+        llvm_host,
+        "_module",
+        lambda text, *rest: made.extend([text] * bool(text)) or module(text, *rest),
+    )
+    return tmp_path / "cache", made
+
+
+SHORT = """define i64 @answer(i64 %x) {
+  %y = add i64 %x, 41
+  ret i64 %y
+}"""
+
+
+def answer(host=None):
+    engine = llvm_host.compiled(SHORT, host or llvm_host.native())
+    return ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64)(engine.get_function_address("answer"))(
+        1
+    )
+
+
+def test_code_is_compiled_once_for_a_text_and_a_machine(compilations):
+    folder, made = compilations
+    assert [answer(), answer()] == [42, 42]
+    assert (len(made), len(files(folder))) == (1, 1)
+    other = dataclasses.replace(llvm_host.native(), features="")
+    assert answer(other) == 42
+    assert (len(made), len(files(folder))) == (2, 2)
+
+
+@pytest.mark.parametrize("damage", [lambda b: b[:-9], lambda b: b"", lambda b: b[:-1] + b"\xff"])
+def test_a_damaged_file_is_made_again(compilations, damage):
+    folder, made = compilations
+    answer()
+    ((path, content),) = files(folder).items()
+    path.write_bytes(damage(content))
+    assert answer() == 42
+    assert len(made) == 2
+    assert files(folder) == {path: content}
+
+
+def test_a_folder_that_cannot_be_written_costs_time_alone(compilations):
+    folder, made = compilations
+    folder.write_text("not a folder")
+    assert [answer(), answer()] == [42, 42]
+    assert len(made) == 2
 
 
 # The scaled form: exact, and chosen where it saves work.

@@ -137,6 +137,11 @@ def _given(lanes: Lanes) -> tuple[tuple[Any, ...], ...]:
     return lanes.states, lanes.parameters, lanes.data
 
 
+def loaded(update_map: Any, program: Program, dtype: str) -> ArrayExecutor:
+    """Return the array target of a map, which other targets fall back on."""
+    return ArrayExecutor.load(emit(update_map, program, dtype), dtype)
+
+
 def load(source: str, update_map: Any, program: Program, dtype: str) -> ArrayExecutor:
     """Return the executor of a generated source."""
     return ArrayExecutor.load(source, dtype)

@@ -12,8 +12,7 @@ import numpy as np
 
 from catapult_theory.codegen.arguments import Lanes, checked_steps, lanes_of
 from catapult_theory.codegen.array_namespace import foreign_among, foreign_arguments
-from catapult_theory.codegen.array_target import ACTION, PREFIX, ArrayExecutor
-from catapult_theory.codegen.array_target import emit as emit_array
+from catapult_theory.codegen.array_target import ACTION, PREFIX, ArrayExecutor, loaded
 from catapult_theory.codegen.backends import (
     BACKENDS,
     Executor,
@@ -95,10 +94,7 @@ class Kernel:
 
     @cached_property
     def _array_executor(self) -> ArrayExecutor:
-        source = self.source
-        if self.backend != "array":
-            source = BACKENDS["array"].emit(self.update_map, self._program, self.dtype)
-        return ArrayExecutor.load(source, self.dtype)
+        return loaded(self.update_map, self._program, self.dtype)
 
     @cached_property
     def _arrays(self) -> Any:
@@ -425,8 +421,7 @@ class Kernel:
             names = [f"shown{i}" for i in range(len(seen))]
             asked = dict(zip(names, (expression for expression, _ in seen.values()), strict=True))
             wider = replace(self.update_map, observables={**self.update_map.observables, **asked})
-            source = emit_array(wider, self._program, self.dtype)
-            module = ArrayExecutor.load(source, self.dtype).module
+            module = loaded(wider, self._program, self.dtype).module
         for name, (_, values) in zip(names, seen.values(), strict=True):
             function = getattr(module, f"{PREFIX}{name}")
             with np.errstate(all="ignore"):

@@ -13,8 +13,7 @@ import numpy as np
 
 from catapult_theory.codegen import llvm_run, llvm_trajectory
 from catapult_theory.codegen.arguments import Lanes
-from catapult_theory.codegen.array_target import ArrayExecutor
-from catapult_theory.codegen.array_target import emit as emit_array
+from catapult_theory.codegen.array_target import ArrayExecutor, loaded
 from catapult_theory.codegen.backends import refuse_matrices
 from catapult_theory.codegen.buffers import aligned
 from catapult_theory.codegen.execution import LANES_PER_CHUNK, in_threads, verdict_buffers
@@ -165,8 +164,7 @@ class LlvmExecutor:
     @cached_property
     def arrays(self) -> ArrayExecutor:
         """The array target, in the user's units."""
-        source = emit_array(self.update_map, self.program, self.dtype)
-        return ArrayExecutor.load(source, self.dtype)
+        return loaded(self.update_map, self.program, self.dtype)
 
     def run(self, lanes: Lanes, steps: int, threads: int | None) -> tuple[Any, Any]:
         """Return the final states, and (loss, peak_loss, peak_step, status, status_step)."""
