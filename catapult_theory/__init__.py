@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from catapult_theory.phases.measure import measure_edge
     from catapult_theory.phases.phase_plane import phase_plane
     from catapult_theory.phases.predict import PredictedPhase, predict_phase
+    from catapult_theory.report.probe_figure import probe_figure
     from catapult_theory.rigor import (
         ClaimsReport,
         Falsification,
@@ -72,10 +73,12 @@ if TYPE_CHECKING:
     )
     from catapult_theory.symbolic.update_map import UpdateMap
     from catapult_theory.validation import (
+        ProbeResult,
         closures,
         digits_boundary,
         error_parts,
         exactness,
+        probe,
         thresholds,
         train,
         validate,
@@ -100,6 +103,7 @@ _HOMES = {
     "phases.measure": ("measure_edge",),
     "phases.phase_plane": ("phase_plane",),
     "phases.predict": ("PredictedPhase", "predict_phase"),
+    "report.probe_figure": ("probe_figure",),
     "rigor": (
         *("ClaimsReport", "Falsification", "Proof", "Verdict"),
         *("falsify", "prove", "verify", "verify_file"),
@@ -119,10 +123,12 @@ _HOMES = {
     ),
     "symbolic.update_map": ("UpdateMap",),
     "validation": (
+        "ProbeResult",
         "closures",
         "digits_boundary",
         "error_parts",
         "exactness",
+        "probe",
         "thresholds",
         "train",
         "validate",

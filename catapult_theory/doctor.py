@@ -30,6 +30,7 @@ OPTIONAL = {
     "python-flint": ("ball arithmetic", "pip install -e '.[rigor]'"),
     "z3-solver": ("deciding inequalities", "pip install -e '.[rigor]'"),
     "torch": ("networks of your own", "pip install -e '.[torch]'"),
+    "curvlinops-for-pytorch": ("curvature of networks of your own", "pip install -e '.[torch]'"),
     "jax": ("differentiable kernels", "pip install -e '.[jax]'"),
     "zarr": ("large sweeps", "pip install -e '.[sweeps]'"),
     "dask": ("distributed sweeps", "pip install -e '.[sweeps]'"),

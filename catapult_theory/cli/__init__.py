@@ -17,6 +17,7 @@ from catapult_theory.cli import (  # isort: skip
     certificates,
     thresholds,
     closures,
+    probing,
     reports,
 )
 from catapult_theory.cli.app import OneLineErrors, app, model_of, numbers
@@ -33,6 +34,7 @@ __all__ = [
     "main",
     "model_of",
     "numbers",
+    "probing",
     "proofs",
     "reports",
     "statements",

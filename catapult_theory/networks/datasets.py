@@ -292,6 +292,34 @@ def load(path: str | Path, labels: Any = None) -> Dataset:
     raise InputError(f"cannot read {file}: data sets are .npz (X, y) or .npy with labels=")
 
 
+def read_arrays(path: str | Path) -> tuple[Any, Any]:
+    """Return X and y of an ``.npz`` file, of any shape, as they stand.
+
+    Parameters
+    ----------
+    path : str or Path
+
+    Returns
+    -------
+    X, y : array
+
+    Raises
+    ------
+    InputError
+        If the file is missing, cannot be read or lacks an array. Pickled objects are refused.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     np.savez(Path(folder) / "mine.npz", X=np.zeros((2, 3, 8, 8)), y=[0, 1])
+    ...     X, y = read_arrays(Path(folder) / "mine.npz")
+    >>> X.shape
+    (2, 3, 8, 8)
+    """
+    return _from_npz(Path(path))
+
+
 def _from_npz(file: Path) -> tuple[Any, Any]:
     content = _read(file)
     targets = "y" if "y" in content else "Y"

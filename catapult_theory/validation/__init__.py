@@ -11,6 +11,7 @@ from catapult_theory.validation.closures import Cell, ClosureTable, closure_cell
 from catapult_theory.validation.controls import with_wrong_coefficient
 from catapult_theory.validation.error_parts import ErrorParts, error_parts
 from catapult_theory.validation.exactness import ExactnessResult, exactness
+from catapult_theory.validation.probing import Edge, ProbeResult, ProbeRun, StartProbe, probe
 from catapult_theory.validation.report import Row, ValidationReport, validate
 from catapult_theory.validation.thresholds import Threshold, thresholds
 from catapult_theory.validation.train import train
@@ -21,11 +22,15 @@ __all__ = [
     "Bracket",
     "Cell",
     "ClosureTable",
+    "Edge",
     "ErrorParts",
     "ExactnessResult",
+    "ProbeResult",
+    "ProbeRun",
     "Row",
     "ScalingResult",
     "Slope",
+    "StartProbe",
     "Threshold",
     "ValidationReport",
     "bisect_boundary",
@@ -36,6 +41,7 @@ __all__ = [
     "exactness",
     "first_boundary",
     "linear_boundary",
+    "probe",
     "scanned_boundary",
     "thresholds",
     "train",
