@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     )
     from catapult_theory.networks.datasets import Dataset, digits, one_hot
     from catapult_theory.networks.datasets import load as load_data
+    from catapult_theory.networks.images import fashion_mnist, images, mnist
     from catapult_theory.networks.spectra import Spectra, spectra
     from catapult_theory.networks.starts import gaussian_start
     from catapult_theory.phases.bounds import phase_bounds
@@ -78,6 +79,7 @@ if TYPE_CHECKING:
         digits_boundary,
         error_parts,
         exactness,
+        limit_curves,
         probe,
         thresholds,
         train,
@@ -95,6 +97,7 @@ _HOMES = {
         *("ModelError", "NotClosed", "OutputError"),
     ),
     "networks.datasets": ("Dataset", "digits", "one_hot"),
+    "networks.images": ("fashion_mnist", "images", "mnist"),
     "networks.spectra": ("Spectra", "spectra"),
     "networks.starts": ("gaussian_start",),
     "phases.bounds": ("phase_bounds",),
@@ -129,6 +132,7 @@ _HOMES = {
         "error_parts",
         "exactness",
         "probe",
+        "limit_curves",
         "thresholds",
         "train",
         "validate",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import matplotlib
 import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
@@ -307,3 +308,54 @@ def scaling(dataset: xr.Dataset) -> Figure:
         axes.set_ylabel(r"distance from $n=\infty$")
         axes.legend(loc="upper right")
     return figure
+
+
+def limit_curves(dataset: xr.Dataset) -> Figure:
+    """Draw how trained loss curves leave the exact ones, and how their distance falls with n.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        Of `LimitCurves.to_dataset`: trained, exact and control over n, seed and step.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    with styled():
+        figure = Figure(figsize=(10.4, 4.2))
+        excess, fall = figure.subplots(1, 2)
+        _excess_of_loss(excess, dataset)
+        _fall_with_width(fall, dataset)
+    return figure
+
+
+def _excess_of_loss(axes: Any, dataset: xr.Dataset) -> None:
+    """Draw the loss of raw training over the exact loss at each step, mean over seeds."""
+    share = (dataset.trained - dataset.exact) / dataset.exact.isel(step=0)
+    shades = matplotlib.colormaps["viridis_r"](np.linspace(0.15, 1.0, dataset.sizes["n"]))
+    for n, shade in zip(dataset.n.values, shades, strict=True):
+        axes.plot(dataset.step, share.sel(n=n).mean("seed"), color=shade, label=f"$n = {n:.0f}$")
+    axes.axhline(0.0, color=COLOURS["mark"], linestyle="--", linewidth=1.3, label="exact, large n")
+    axes.set(xlabel="step", ylabel="(trained - exact) loss / first loss")
+    axes.legend(fontsize=9, ncols=2)
+
+
+def _fall_with_width(axes: Any, dataset: xr.Dataset) -> None:
+    """Draw the largest distance of each network from the exact map, and from a wrong one."""
+    widths = dataset.n.values
+    at = np.repeat(widths, dataset.sizes["seed"])
+    first = dataset.trained.isel(step=0)
+    maps = {"exact": ("exact map", "theory"), "control": ("wrong by 5 %", "divergent")}
+    for name, (words, colour) in maps.items():
+        gap = np.abs(dataset.trained - dataset[name]).max("step") / first
+        slope = dataset.attrs[f"slope_{name}"].split(" (")[0]
+        values = gap.transpose("n", "seed").values
+        axes.plot(at, values.ravel(), "o", color=COLOURS[colour], label=f"{words}: slope {slope}")
+        if name == "exact":
+            line = np.exp(np.log(values * widths[:, None]).mean()) / widths
+            axes.plot(widths, line, color=COLOURS[colour], linestyle="--", label="1/n")
+    axes.set(xscale="log", yscale="log", xlabel="width $n$", ylabel="largest distance")
+    axes.set_xticks(widths, [f"{n:.0f}" for n in widths])
+    axes.minorticks_off()
+    axes.legend(fontsize=9)

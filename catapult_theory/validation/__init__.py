@@ -11,6 +11,7 @@ from catapult_theory.validation.closures import Cell, ClosureTable, closure_cell
 from catapult_theory.validation.controls import with_wrong_coefficient
 from catapult_theory.validation.error_parts import ErrorParts, error_parts
 from catapult_theory.validation.exactness import ExactnessResult, exactness
+from catapult_theory.validation.limit_curves import LimitCurves, limit_curves
 from catapult_theory.validation.probing import Edge, ProbeResult, ProbeRun, StartProbe, probe
 from catapult_theory.validation.report import Row, ValidationReport, validate
 from catapult_theory.validation.thresholds import Threshold, thresholds
@@ -25,6 +26,7 @@ __all__ = [
     "Edge",
     "ErrorParts",
     "ExactnessResult",
+    "LimitCurves",
     "ProbeResult",
     "ProbeRun",
     "Row",
@@ -40,6 +42,7 @@ __all__ = [
     "error_parts",
     "exactness",
     "first_boundary",
+    "limit_curves",
     "linear_boundary",
     "probe",
     "scanned_boundary",
