@@ -313,11 +313,12 @@ Qed.
 (* samples-D, whitened data: once the dimensionless loss is at least 1 and four times the size of
    the weights, it at least doubles at every step: the loss goes to infinity. *)
 Theorem samples_D : 1 <= energy O -> 4 * size O <= energy O ->
-  (forall t, 2^t <= energy t) /\ is_lim_seq loss p_infty.
+  (forall t, 2 * loss t <= loss (S t)) /\ (forall t, 2^t <= energy t) /\ is_lim_seq loss p_infty.
 Proof.
   intros E1 N1. pose proof n_pos as N.
-  assert (I : forall t, 2^t <= energy t /\ 4 * size t <= energy t).
-  { induction t as [|t [A B]]; [simpl; split; lra|].
+  assert (Step : forall t, 2^t <= energy t -> 4 * size t <= energy t ->
+    2 * energy t <= energy (S t) /\ 4 * size (S t) <= energy (S t)).
+  { intros t A B.
     assert (P1 : 1 <= 2^t) by (apply pow_R1_Rle; lra).
     set (e := energy t) in *. assert (e1 : 1 <= e) by lra.
     assert (S0 : 0 <= eta * c * s (vt t))
@@ -336,14 +337,20 @@ Proof.
     pose proof (size_step t) as Sn. fold e in Sn.
     assert (e * size t <= e * (e/4)) by (apply Rmult_le_compat_l; lra).
     assert (e * 1 <= e * e) by (apply Rmult_le_compat_l; lra).
-    simpl pow. split; lra. }
-  split; [intros t; apply I|].
+    split; lra. }
+  assert (I : forall t, 2^t <= energy t /\ 4 * size t <= energy t).
+  { induction t as [|t [A B]]; [simpl; split; lra|].
+    destruct (Step t A B) as [C D]. simpl pow. split; lra. }
   set (K := INR n / (2 * (eta^2 * c))).
   assert (K0 : 0 < K).
   { apply Rdiv_lt_0_compat; [exact N|]. repeat apply Rmult_lt_0_compat; lra. }
+  assert (KE : forall t, loss t = K * energy t)
+    by (intros t; unfold K, energy, loss, Loss; field; split; lra).
+  split; [|split; [intros t; apply I|]].
+  { intros t. destruct (I t) as [A B]. destruct (Step t A B) as [C _]. rewrite !KE.
+    apply Rmult_le_compat_l with (r := K) in C; lra. }
   apply is_lim_seq_le_p_loc with (fun t => K * 2^t).
-  - exists O. intros t _. replace (loss t) with (K * energy t)
-      by (unfold K, energy, loss, Loss; field; split; lra).
+  - exists O. intros t _. rewrite KE.
     apply Rmult_le_compat_l; [lra|apply I].
   - replace p_infty with (Rbar_mult (Finite K) p_infty).
     + apply is_lim_seq_scal_l, is_lim_seq_geom_p. lra.

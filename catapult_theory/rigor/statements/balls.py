@@ -8,12 +8,16 @@ from typing import Any
 import sympy as sp
 
 from catapult_theory.errors import InputError
-from catapult_theory.rigor.certified.certificate_balls import flint
 from catapult_theory.rigor.falsification.balls import precision
+from catapult_theory.rigor.optional_parts import optional_part
 from catapult_theory.symbolic import models
 from catapult_theory.symbolic.closure import derive
 
 Found = tuple[bool, str]
+
+
+def _flint() -> Any:
+    return optional_part("flint", "ball arithmetic")
 
 
 def samples_counterexample(bits: int = 1200, steps: int = 14) -> Found:
@@ -29,7 +33,7 @@ def samples_counterexample(bits: int = 1200, steps: int = 14) -> Found:
 
 def _followed(bits: int, steps: int) -> Found:
     """Follow the two samples with balls of the precision that is set."""
-    ball = flint()
+    ball = _flint()
     exact = {
         "W": [["0.79", "0.1"]],
         "G": [["3.2", "0"], ["0", "2.95"]],
@@ -59,7 +63,7 @@ def _diverges(values: dict[str, Any]) -> bool:
 
 
 def _matrix(rows: list[list[str]]) -> Any:
-    ball = flint()
+    ball = _flint()
     exact = [[ball.fmpq(*Fraction(x).as_integer_ratio()) for x in row] for row in rows]
     return ball.arb_mat([[ball.arb(x) for x in row] for row in exact])
 
@@ -103,7 +107,8 @@ def evaluate(expression: Any, matrices: dict[str, Any], scalars: dict[str, Any])
     if expression.is_Symbol:
         return scalars[expression.name]
     if expression.is_Rational:
-        return flint().arb(flint().fmpq(int(expression.p), int(expression.q)))
+        ball = _flint()
+        return ball.arb(ball.fmpq(int(expression.p), int(expression.q)))
     parts = [evaluate(a, matrices, scalars) for a in expression.args]
     if isinstance(expression, sp.Transpose):
         return parts[0].transpose()

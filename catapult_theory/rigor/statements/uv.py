@@ -9,7 +9,7 @@ from sympy import Limit, Or, Sum, oo, sqrt
 
 from catapult_theory.rigor.statements import measurements
 from catapult_theory.rigor.statements.checks import ByAlgebra, ByCoq, ByRunning
-from catapult_theory.rigor.statements.statement import Statement, t
+from catapult_theory.rigor.statements.statement import Statement, sequences, t
 from catapult_theory.rigor.statements.symbols import (
     PAPER,
     THEORY,
@@ -30,10 +30,12 @@ from catapult_theory.symbolic.symbols import eta, n, y
 m, M, e, r, ratio, C, eta_max = sp.symbols("m M e r q C eta_max", real=True)
 # What a trap watches is in [s, S] at first, and moves by at most D |p| in a step.
 g, s, S, D = sp.symbols("g s S D", real=True)
-# The box of a cycle in X = a + 2q, Y = a - 2q, and the norm of the Jacobian of P steps from step t.
-x_0, x_1, y_0, y_1, L = sp.symbols("x_0 x_1 y_0 y_1 L", real=True)
+# The box of a cycle in X = a + 2q, Y = a - 2q; where P steps lead from a point in it, and the norm
+# of their Jacobian there.
+X, Y, x_0, x_1, y_0, y_1, L = sp.symbols("X Y x_0 x_1 y_0 y_1 L", real=True)
 P, j = sp.symbols("P j", integer=True, positive=True)
-jacobian = sp.Function("jacobian", real=True)
+X_P, Y_P, slope_P = sequences("X_P Y_P slope_P")
+
 _UV = ByAlgebra(models.uv)
 
 
@@ -46,9 +48,8 @@ def _drift(end: Any) -> Any:
     return sp.Abs(g * end - 4 * kappa) + e * sp.Abs(end - 4 - g * kappa) + sp.Abs(g) * e**2
 
 
-def _inside(step: Any) -> Any:
-    """Return that the orbit is in the box of a cycle at a step."""
-    x, z = a(step) + 2 * q(step), a(step) - 2 * q(step)
+def _inside(x: Any, z: Any) -> Any:
+    """Return that a point (X, Y) is in the box of a cycle."""
     return sp.And(x_0 <= x, x <= x_1, y_0 <= z, z <= y_1)
 
 
@@ -226,7 +227,7 @@ def labelled() -> tuple[Statement, ...]:
         ),
         Statement(
             "edge",
-            "below the edge residual and curvature stay bounded for ever, above it a grows to oo",
+            "below the edge residual and curvature stay bounded for ever (above it: see sharp)",
             (*moderate, w_0 <= 0),
             (sp.Abs(p(t)) <= 2, a(t) >= 0, a(t) <= 4 + 2 * kappa),
             THEORY + "5",
@@ -235,11 +236,13 @@ def labelled() -> tuple[Statement, ...]:
         ),
         Statement(
             "sharp",
-            "the largest learning rate in closed form, from the vectors, at every width",
+            "the largest learning rate in closed form, from the vectors, but for exact hits f = y",
             (y >= 0, kappa < 2, equal(eta_max, edge)),
             (
                 sp.Implies(eta < eta_max, eta * lam(t) <= 4 + 2 * kappa),
-                sp.Implies(eta > eta_max, equal(Limit(eta * lam(t), t, oo), oo)),
+                sp.Implies(
+                    sp.And(eta > eta_max, sp.Ne(f(t), y)), equal(Limit(eta * lam(t), t, oo), oo)
+                ),
             ),
             "derived here",
             "proved",
@@ -343,10 +346,10 @@ def labelled() -> tuple[Statement, ...]:
             "cycle",
             "a box off p = 0 that P steps contract into itself attracts to one cycle, no minimum",
             (
-                _inside(0),
-                sp.Implies(_inside(t), _inside(t + P)),
-                sp.Implies(_inside(t), jacobian(t, P) <= L),
-                sp.Implies(_inside(t), sp.Ne(p(t), 0)),
+                _inside(a(0) + 2 * q(0), a(0) - 2 * q(0)),
+                sp.Implies(_inside(X, Y), _inside(X_P(X, Y), Y_P(X, Y))),
+                sp.Implies(_inside(X, Y), slope_P(X, Y) <= L),
+                sp.Implies(_inside(X, Y), sp.Ne(X - Y, 4 * kappa)),
                 L < 1,
             ),
             (
