@@ -123,6 +123,58 @@ def test_steps_are_a_non_negative_integer(steps, backend):
     assert kernel.run(START, np.int32(3), **GIVEN).status_step == 3
 
 
+@pytest.mark.parametrize("backend", ["llvm", "numba", "c", "array"])
+def test_counts_that_compiled_code_cannot_hold_are_refused(backend):
+    """Of 64 bits 2**70 leaves nothing: a stride of 0, or no step at all."""
+    kernel = ct.compile(UV, backend)
+    for count in (2**62 + 1, 2**63, 2**64, 2**70):
+        with pytest.raises(InputError, match=r"steps must be at most 2\*\*62"):
+            kernel.run(START, count, **GIVEN)
+        with pytest.raises(InputError, match=r"every must be at most 2\*\*62"):
+            kernel.trajectory(START, 5, every=count, **GIVEN)
+
+
+@pytest.mark.parametrize("backend", ["llvm", "numba", "c"])
+def test_the_largest_counts_serve(backend):
+    kernel = ct.compile(UV, backend)
+    assert kernel.run(START, 2**62, **GIVEN) == kernel.run(START, 1000, **GIVEN)
+    rows = kernel.trajectory(START, 40, every=2**62, **GIVEN)
+    assert [a.tolist() for a in rows.values()] == [[1.0], [2.0]]
+
+
+@pytest.mark.parametrize("backend", ["llvm", "numba", "c", "array"])
+@pytest.mark.parametrize("threads", [0, -1, 1.5, True, "2"])
+def test_threads_are_a_positive_integer(backend, threads):
+    kernel = ct.compile(UV, backend)
+    with pytest.raises(InputError, match="threads must be an integer"):
+        kernel.run(START, 5, threads=threads, **GIVEN)
+    with pytest.raises(InputError, match="threads must be an integer"):
+        kernel.trajectory(START, 5, threads=threads, **GIVEN)
+
+
+@pytest.mark.parametrize("shape", [(0, 3), (4, 0)])
+def test_data_without_numbers_are_refused(shape):
+    kernel = ct.compile(ct.derive(ct.models.linear()), "array")
+    inputs = shape[1]
+    state = {"W": np.ones((1, inputs)), "G": np.eye(inputs), "S": np.ones((1, 1))}
+    with pytest.raises(InputError, match="hold no numbers"):
+        kernel.run(state, 5, data=(np.ones(shape), np.ones(shape[0])), **GIVEN)
+
+
+@pytest.mark.parametrize("backend", ["llvm", "numba", "c", "array"])
+def test_a_buffer_may_hold_the_parameters(backend):
+    kernel = ct.compile(UV, backend)
+    count = 9000
+    out = {name: np.empty((6, count)) for name in ("f", "lam")}
+    eta = np.linspace(0.1, 1.9, count)
+    want = kernel.trajectory(START, 5, eta=eta, n=100.0)
+    # In front of the rows by a few lanes: what one chunk writes the next one reads.
+    given = out["f"].reshape(-1)[count + 7 : 2 * count + 7]
+    given[:] = eta
+    kernel.trajectory(START, 5, out=out, threads=1, eta=given, n=100.0)
+    assert all(np.array_equal(out[k], want[k]) for k in out)
+
+
 BAD = {
     "every must be": {"every": 0},
     "threads must be": {"threads": 0},

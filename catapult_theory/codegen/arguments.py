@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from catapult_theory.codegen.buffers import refuse_beyond_memory
 from catapult_theory.errors import InputError, unknown_name
+
+# Compiled code counts in 64 bits, and to a little beyond the last step.
+MOST_STEPS = 2**62
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,16 @@ class Lanes:
     def count(self) -> int:
         """The number of lanes."""
         return int(np.prod(self.shape))
+
+    def apart_from(self, buffers: Iterable[Any]) -> Lanes:
+        """Return the same arguments, copied where a buffer that is to be filled holds them."""
+        filled = tuple(buffers)
+
+        def own(array: Any) -> Any:
+            return array.copy() if any(np.may_share_memory(array, b) for b in filled) else array
+
+        parameters, data = (tuple(own(a) for a in group) for group in (self.parameters, self.data))
+        return replace(self, parameters=parameters, data=data)
 
 
 def numeric(name: str, value: Any, dtype: Any) -> np.ndarray:
@@ -140,6 +153,8 @@ def checked_data(update_map: Any, data: Any, dtype: Any) -> tuple[Any, ...]:
         Y = Y[:, None]
     if X.ndim != 2 or Y.ndim != 2 or len(X) != len(Y):
         raise InputError(f"X {X.shape} and y {Y.shape} do not fit: X is (m, d), y is (m, k)")
+    if not (X.size and Y.size):
+        raise InputError(f"X {X.shape} and y {Y.shape} hold no numbers: give at least one sample")
     if not (np.isfinite(X).all() and np.isfinite(Y).all()):
         raise InputError("the data hold NaN or infinite values: remove those samples first")
     return np.ascontiguousarray(X), np.ascontiguousarray(Y)
@@ -216,6 +231,16 @@ def lanes_of(
     )
 
 
+def checked_threads(threads: Any) -> int | None:
+    """Return a number of threads as an int, or None for all cores.
+
+    Raises
+    ------
+    InputError
+    """
+    return None if threads is None else checked_steps(threads, "threads", 1)
+
+
 def checked_steps(steps: Any, name: str = "steps", least: int = 0) -> int:
     """Return a step count as an int.
 
@@ -225,4 +250,6 @@ def checked_steps(steps: Any, name: str = "steps", least: int = 0) -> int:
     """
     if isinstance(steps, bool) or not isinstance(steps, (int, np.integer)) or steps < least:
         raise InputError(f"{name} must be an integer of at least {least}, got {steps!r}")
+    if steps > MOST_STEPS:
+        raise InputError(f"{name} must be at most 2**62, got {steps!r}")
     return int(steps)

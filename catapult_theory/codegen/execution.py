@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from catapult_theory.codegen.arguments import Lanes, checked_steps
+from catapult_theory.codegen.arguments import Lanes
 from catapult_theory.codegen.storage import cache_folder
 from catapult_theory.errors import OutputError
 
@@ -61,12 +61,10 @@ def in_threads(portion: Portion, count: int, threads: int | None, matrices: bool
 
     Raises
     ------
-    InputError
-        If ``threads`` is not a positive integer.
     OutputError
         If compiled code cannot be cached (a full disk).
     """
-    workers = checked_steps(threads, "threads", 1) if threads is not None else cores()
+    workers = threads or cores()
     share = -(-count // workers)
     chunk = 1 if matrices else min(LANES_PER_CHUNK, max(LEAST_LANES, share))
     bounds = [(i, min(i + chunk, count)) for i in range(0, count, chunk)]

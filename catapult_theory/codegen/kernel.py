@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from catapult_theory.codegen.arguments import Lanes, checked_steps, lanes_of
+from catapult_theory.codegen.arguments import Lanes, checked_steps, checked_threads, lanes_of
 from catapult_theory.codegen.array_namespace import foreign_among, foreign_arguments
 from catapult_theory.codegen.array_target import ACTION, PREFIX, ArrayExecutor, loaded
 from catapult_theory.codegen.backends import (
@@ -245,8 +245,9 @@ class Kernel:
             given = foreign_arguments(self.update_map, state, parameters, data, self.dtype)
             states, verdicts = module.run(*given, count)
             return self._result(states, verdicts)
+        workers = checked_threads(threads)
         lanes = self._lanes(state, count, parameters, data)
-        states, verdicts = self._executor.run(lanes, count, threads)
+        states, verdicts = self._executor.run(lanes, count, workers)
         return self._result(
             (a.reshape((*lanes.shape, *a.shape[1:])) for a in states),
             (v.reshape(lanes.shape) for v in verdicts),
@@ -357,6 +358,7 @@ class Kernel:
         ((2,), 0)
         """
         count, stride = checked_steps(steps), checked_steps(every, "every", 1)
+        workers = checked_threads(threads)
         shown = self._shown(observables)
         lanes = self._lanes(state, count, parameters, data)
         rows = count // stride + 1
@@ -366,6 +368,7 @@ class Kernel:
         }
         shapes |= dict.fromkeys(shown, (rows, *lanes.shape))
         buffers = result_buffers(shapes, out, self.dtype)
+        lanes = lanes.apart_from(buffers.values())
         kept = tuple(
             flat_rows(buffers[name], a.shape, self.dtype)
             for name, a in zip(self._names, lanes.states, strict=True)
@@ -376,7 +379,7 @@ class Kernel:
             if not isinstance(e, TopEigenvalue)
         }
         asked = {name: (shown[name], rows) for name, rows in seen.items()}
-        verdicts = self._follow(lanes, (count, stride), kept, asked, threads)
+        verdicts = self._follow(lanes, (count, stride), kept, asked, workers)
         for name, values in (*zip(self._names, kept, strict=True), *seen.items()):
             store(buffers[name], values)
         for name in shown.keys() - seen.keys():
