@@ -42,7 +42,7 @@ class Lanes:
 
     def apart_from(self, buffers: Iterable[Any]) -> Lanes:
         """Return the same arguments, copied where a buffer that is to be filled holds them."""
-        filled = tuple(buffers)
+        filled = [b for b in buffers if isinstance(b, np.ndarray)]
 
         def own(array: Any) -> Any:
             return array.copy() if any(np.may_share_memory(array, b) for b in filled) else array

@@ -254,12 +254,17 @@ class Kernel:
         )
 
     def _lanes(
-        self, state: Mapping[str, Any], steps: int, parameters: Mapping[str, Any], data: Any
+        self,
+        state: Mapping[str, Any],
+        steps: int,
+        parameters: Mapping[str, Any],
+        data: Any,
+        filled: Iterable[Any] = (),
     ) -> Lanes:
         """Return the arguments of a run over lanes, with what changes from step to step."""
         check_backend(self.backend, self.update_map, parameters)
         peaks, schedules = peaks_and_schedules(dict(parameters))
-        lanes = lanes_of(self.update_map, state, peaks, data, self.dtype)
+        lanes = lanes_of(self.update_map, state, peaks, data, self.dtype).apart_from(filled)
         return driven(self.update_map, lanes, schedules, steps)
 
     def _result(self, states: Iterable[Any], verdicts: Iterable[Any]) -> RunResult:
@@ -360,7 +365,7 @@ class Kernel:
         count, stride = checked_steps(steps), checked_steps(every, "every", 1)
         workers = checked_threads(threads)
         shown = self._shown(observables)
-        lanes = self._lanes(state, count, parameters, data)
+        lanes = self._lanes(state, count, parameters, data, (out or {}).values())
         rows = count // stride + 1
         shapes = {
             name: (rows, *lanes.shape, *a.shape[1:])
@@ -368,7 +373,6 @@ class Kernel:
         }
         shapes |= dict.fromkeys(shown, (rows, *lanes.shape))
         buffers = result_buffers(shapes, out, self.dtype)
-        lanes = lanes.apart_from(buffers.values())
         kept = tuple(
             flat_rows(buffers[name], a.shape, self.dtype)
             for name, a in zip(self._names, lanes.states, strict=True)
