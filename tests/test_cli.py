@@ -15,7 +15,7 @@ import xarray as xr
 import catapult_theory as ct
 from catapult_theory import cli, doctor
 
-COMMANDS = ("derive", "export", "run", "phases", "verify", "prove", "report", "doctor")
+COMMANDS = ("derive", "export", "run", "phases", "verify", "prove", "probe", "report", "doctor")
 TRUE_CLAIM = "lambda' = lambda + eta*f**2/n*(eta*lambda - 4)"
 
 

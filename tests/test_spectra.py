@@ -24,7 +24,7 @@ from catapult_theory.networks.spectra import spectrum  # noqa: E402
 from catapult_theory.networks.torch_problem import torch_problem  # noqa: E402
 
 DENSE, METHODS = 1e-6, 1e-4
-M, D, K = 9, 4, 3
+M, D, K = 7, 4, 3
 
 
 @pytest.fixture(autouse=True)

@@ -2,7 +2,7 @@
 
 With J = df/dparameters (mk x P) and H = d^2 L/df^2 (blocks of k x k, the factor 1/m in them):
 
-- in sample space, R J J^T R with R R = H, of size mk, by one vjp and one jvp of torch.func;
+- in sample space, R J J^T R with R R = H, of size mk, by a backward pass and a jvp of torch.func;
 - in parameter space, J^T H J, of size P, by curvlinops.
 
 Both have the same non-zero spectrum; the smaller one is the cheaper. The Hessian of the loss has
@@ -62,16 +62,32 @@ def jvp(problem: TorchProblem, point: Point, direction: Point) -> Tensor:
     return torch.cat(parts)
 
 
-def vjp(problem: TorchProblem, point: Point, cotangent: Tensor) -> Point:
-    """Return J^T r: a direction of the outputs pulled back to the parameters."""
+def _pullback(problem: TorchProblem, point: Point) -> Callable[[Tensor], Point]:
+    """Return J^T as a function; the graph of a single chunk is kept for all of its calls."""
     torch = torch_part()
-    total: dict[str, Any] = dict.fromkeys(point, 0.0)
-    with differentiable(), _explained():
-        for rows in problem.chunks():
-            _, pull = torch.func.vjp(problem.network(rows), point)
-            for name, part in pull(cotangent[rows])[0].items():
-                total[name] = total[name] + part.detach()
-    return total
+    free = {name: t.detach().requires_grad_() for name, t in point.items()}
+    leaves = list(free.values())
+
+    def outputs(rows: slice) -> Tensor:
+        with torch.enable_grad(), differentiable(), _explained():
+            return problem.network(rows)(free)
+
+    parts = list(problem.chunks())
+    kept = outputs(parts[0]) if len(parts) == 1 else None
+
+    def pull(cotangent: Tensor) -> Point:
+        total: dict[str, Any] = dict.fromkeys(free, 0.0)
+        for rows in parts:
+            made = outputs(rows) if kept is None else kept
+            slopes = torch.autograd.grad(
+                made, leaves, cotangent[rows], retain_graph=kept is not None,
+                materialize_grads=True,
+            )  # fmt: skip
+            for name, slope in zip(free, slopes, strict=True):
+                total[name] = total[name] + slope
+        return total
+
+    return pull
 
 
 def flat(point: Mapping[str, Tensor]) -> Array:
@@ -109,6 +125,7 @@ def sample_operator(problem: TorchProblem, point: Point, roots: Tensor | None) -
     torch = torch_part()
     m, k = problem.samples, problem.outputs
     like = next(iter(point.values()))
+    pull = _pullback(problem, point)
 
     def rooted(direction: Array) -> Tensor:
         rows = torch.as_tensor(direction).reshape(m, k).to(like.device, like.dtype)
@@ -116,7 +133,7 @@ def sample_operator(problem: TorchProblem, point: Point, roots: Tensor | None) -
         return rows.reshape(problem.shape)
 
     def pulled(direction: Array) -> Point:
-        return vjp(problem, point, rooted(direction))
+        return pull(rooted(direction))
 
     def action(direction: Array) -> Array:
         image = jvp(problem, point, pulled(direction)).to("cpu", torch.float64).numpy()

@@ -32,13 +32,18 @@ def advice_of(result: ProbeResult) -> str:
             f"{len(done) - len(trained)} of {len(done)} starts reached no {goal} at any learning "
             "rate tried: give more steps, or ask for less"
         )
-    starts = [(s, s.useful) for s in trained if s.useful is not None]
-    top = min(edge.low / s.curvature0 for s, edge in starts)
+    ends = [(s.useful, s.curvature0) for s in trained if s.useful is not None]
+    first = max(min(run.eta for run in s.runs if run.useful) for s in trained)
+    top = min(edge.low / curvature for edge, curvature in ends)
+    if first > top:
+        return (
+            f"no learning rate reached {goal} from every start: one needs eta = {first:.3g}, "
+            f"another ends at {top:.3g}; give more steps"
+        )
+    rate = max(first, top / MARGIN)
+    closed = all(edge.found for edge, _ in ends)
+    limit = f"the range from {first:.3g} to {top:.3g} " + ("that does" if closed else "or more")
     onsets = [s.onset.high / s.curvature0 for s in trained if s.onset is not None and s.onset.found]
-    rate = top / MARGIN
-    censored = any(not edge.found for _, edge in starts)
-    limit = "no end was found up to" if censored else "the lowest end of that range is"
-    said = f"at most eta = {rate:.3g} reaches {goal} from every start ({limit} eta = {top:.3g})"
-    if onsets and rate > max(onsets):
-        return f"{said}; above eta = {max(onsets):.3g} the loss first rises, a catapult"
-    return f"{said}; the loss falls from the first step"
+    above = bool(onsets) and rate > max(onsets)
+    where = "in the catapult phase" if above else "below the onset of catapults"
+    return f"eta = {rate:.3g}, {where}, reaches {goal} from every start, of {limit}"
