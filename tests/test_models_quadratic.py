@@ -13,6 +13,7 @@ from cases import TOLERANCES
 import catapult_theory as ct
 from catapult_theory.errors import InputError, NotClosed
 from catapult_theory.networks import forward_zoo, train_network
+from catapult_theory.symbolic.commuting_quadratics import joint_eigenspaces
 from catapult_theory.symbolic.quadratic_models import eigenspaces, random_matrix
 from catapult_theory.symbolic.symbols import eta, f, lam, n
 from catapult_theory.validation.controls import with_wrong_coefficient
@@ -128,6 +129,85 @@ def test_weight_decay_leaves_the_fixed_vectors_alone(rule):
     assert result.over_orbit, str(result)
 
 
+# Several outputs, one commuting matrix for each
+
+
+COUNTS = (20, 30, 14)
+SPECTRA = [(-0.7, 0.4, 1.1), (0.5, 0.5, -0.3)]
+
+
+def commuting(spectra=SPECTRA, counts=COUNTS):
+    """Dense symmetric matrices with these eigenvalues on the same random eigenspaces."""
+    basis, _ = np.linalg.qr(RNG.normal(size=(sum(counts),) * 2))
+    return [basis @ np.diag(np.repeat(values, counts)) @ basis.T for values in spectra]
+
+
+def several_errors(update_map, trained, spaces, theta, eta_lam0, steps):
+    """The largest error of T_j and the loss against autograd training on dense matrices."""
+    X, Y = spaces.data([1.5, -0.8])
+    slopes = np.array([A @ theta for A in trained])
+    rate = eta_lam0 / (np.linalg.eigvalsh(slopes @ slopes.T)[-1] / len(trained))
+    raw = train_network(
+        forward_zoo.quadratic_outputs(trained), (X, Y), eta=rate, steps=steps,
+        start={"theta": theta}, record="parameters",
+    )  # fmt: skip
+    expected = {**spaces.state(raw["theta"]), "loss": raw.loss}
+    start = {f"T{j}": np.full((1, 1), expected[f"T{j}"][0]) for j in (1, 2, 3)}
+    got = ct.trajectory(
+        update_map, start, steps, backend="array", data=(X, Y), eta=rate, n=len(theta)
+    )
+    return max(
+        np.abs(np.ravel(got[name].values) - values).max() / np.abs(values).max()
+        for name, values in expected.items()
+    )
+
+
+@pytest.mark.parametrize("eta_lam0", [0.8, pytest.param(1.5, marks=FULL)])
+def test_commuting_matrices_close_on_their_common_eigenspaces_in_any_basis(eta_lam0):
+    matrices, theta = commuting(), RNG.normal(size=64)
+    spaces = joint_eigenspaces(matrices)
+    derived = ct.derive(ct.models.quadratic_outputs(matrices))
+    assert derived.state._fields == ("T1", "T2", "T3")
+    errors = (derived, matrices, spaces, theta, eta_lam0, 200)
+    assert several_errors(*errors) <= TOLERANCES.orbit
+    wrong = with_wrong_coefficient(derived)
+    assert several_errors(wrong, *errors[1:]) > TOLERANCES.orbit
+
+
+def test_matrices_that_commute_almost_are_told_apart_by_training_and_refused():
+    """The control: one matrix turned by a thousandth, the map of the others."""
+    matrices, theta = commuting(), RNG.normal(size=64)
+    spaces = joint_eigenspaces(matrices)
+    derived = ct.derive(ct.models.quadratic_outputs(matrices))
+    skew = RNG.normal(size=(64, 64)) / 64
+    turn = np.eye(64) + 1e-3 * (skew - skew.T)
+    turned = [matrices[0], turn @ matrices[1] @ turn.T]
+    assert several_errors(derived, turned, spaces, theta, 0.8, 200) > TOLERANCES.orbit
+    with pytest.raises(NotClosed, match="A1 and A2 do not commute"):
+        ct.models.quadratic_outputs(turned)
+
+
+@pytest.mark.parametrize(
+    ("rule", "numbers"),
+    [("heavy_ball", {"beta": 0.5}), pytest.param("weight_decay", {"omega": 0.05}, marks=FULL),
+     pytest.param("nesterov", {"beta": 0.5}, marks=FULL), pytest.param("sam", {"rho": 0.1},
+                                                                       marks=FULL)],
+)  # fmt: skip
+def test_several_outputs_are_exact_under_every_kind_of_rule(rule, numbers):
+    model = ct.models.quadratic_outputs(spaces=3, multiplicities=(2, 1, 1))
+    sample = RNG.normal(size=(4, 3)), RNG.normal(size=4)
+    result = ct.exactness(model, optimizer=rule, data=sample, n=64, eta_lam0=0.5, **numbers)
+    assert result.passed, str(result)
+
+
+def test_eigenvalues_that_one_matrix_shares_are_told_apart_by_another():
+    spaces = joint_eigenspaces(commuting([(1.0, 1.0, 2.0), (3.0, -1.0, 3.0)], (2, 1, 1)))
+    counts = spaces.multiplicities
+    found = {tuple(np.round(x, 12)): c for x, c in zip(spaces.values.T, counts, strict=True)}
+    assert found == {(1.0, 3.0): 2, (1.0, -1.0): 1, (2.0, 3.0): 1}
+    assert joint_eigenspaces([np.eye(3), np.zeros((3, 3))]).multiplicities == (3,)
+
+
 def test_a_map_with_numbers_survives_json_and_pickle_and_draws_its_start():
     derived = ct.derive(QUADRATIC(rotated([0.3, -0.2], [3, 1]), slope=True))
     assert ct.UpdateMap.from_json(derived.to_json()) == derived
@@ -146,6 +226,12 @@ def test_a_map_with_numbers_survives_json_and_pickle_and_draws_its_start():
         (lambda: QUADRATIC(eigenvalues=range(1, 40)), InputError, "up to"),
         (lambda: ct.models.random_quadratic(0), InputError, "positive integer"),
         (lambda: QUADRATIC([np.diag([1, 2]), [[0, 1], [1, 0]]]), NotClosed, "do not commute"),
+        (lambda: QUADRATIC([np.diag([1, 2]), np.eye(2)]), InputError, "quadratic_outputs"),
+        (lambda: ct.models.quadratic_outputs(np.eye(2)), InputError, "k x N x N"),
+        (lambda: ct.models.quadratic_outputs([[[0, 1], [0, 0]]]), InputError, "symmetric"),
+        (lambda: ct.models.quadratic_outputs(spaces=0), InputError, "eigenspaces"),
+        (lambda: ct.models.quadratic_outputs(multiplicities=(1, 0)), InputError, "positive"),
+        (lambda: joint_eigenspaces([np.eye(2)]).data([1, 2]), InputError, "as many targets"),
     ],
 )
 def test_bad_input_gets_one_clear_error(make, error, says):

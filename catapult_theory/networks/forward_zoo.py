@@ -164,6 +164,35 @@ def quadratic(
     return GenericNetwork(function, {"theta": ("n",)}, label)
 
 
+def quadratic_outputs(matrices: Any) -> GenericNetwork:
+    """Return f_a = theta^T A_a theta / 2 on the raw parameters theta, each output a sample.
+
+    Parameters
+    ----------
+    matrices : array, shape (k, N, N)
+        The A_a; the inputs of the data are not looked at.
+
+    Returns
+    -------
+    GenericNetwork
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> network = quadratic_outputs([np.eye(2), 3 * np.eye(2)])
+    >>> network.forward({"theta": np.array([1.0, 1.0])}, np.zeros((2, 1)))
+    array([[1.],
+           [3.]])
+    """
+    several = anp.array(matrices)
+
+    def function(parameters: Mapping[str, Any], X: Any) -> Any:
+        theta = parameters["theta"]
+        return anp.dot(anp.dot(several, theta), theta) / 2
+
+    return GenericNetwork(function, {"theta": ("n",)})
+
+
 def relu_one_sample(slope: float = 0.0, label: Any = 0.0) -> GenericNetwork:
     """Return f = (1/sqrt(n)) sum_i v_i phi(u_i) with phi(u) = max(u, 0) + slope * min(u, 0).
 

@@ -218,7 +218,7 @@ def plain_conditions(expression: sp.Expr) -> sp.Expr:
     >>> sp.Piecewise((1, bent > 2), (0, True)).has(sp.ITE)
     True
     >>> plain_conditions(sp.Piecewise((1, bent > 2), (0, True)))
-    Piecewise((1, (x > 2) & (x > 1)), (0, True))
+    Piecewise((1, (x > 1) & ((x <= 1) | (x > 2))), (0, True))
     """
     return expression.replace(lambda e: isinstance(e, sp.ITE), lambda e: e.to_nnf(simplify=False))
 

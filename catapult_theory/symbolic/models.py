@@ -10,6 +10,7 @@ from typing import Any
 import sympy as sp
 
 from catapult_theory.errors import InputError, unknown_name
+from catapult_theory.symbolic.commuting_quadratics import quadratic_outputs
 from catapult_theory.symbolic.deep_linear import aligned_mode, deep_linear
 from catapult_theory.symbolic.factorisation_models import (
     linear_autoencoder,
@@ -36,6 +37,7 @@ __all__ = [
     "quadratic",
     "quadratic_activation",
     "quadratic_activation_one_sample",
+    "quadratic_outputs",
     "random_quadratic",
     "relu_one_sample",
     "tied_autoencoder",
@@ -200,7 +202,7 @@ NAMED: dict[str, Callable[..., Model]] = {
     model.__name__: model
     for model in (
         *(uv, linear, quadratic_activation, quadratic_activation_one_sample),
-        *(quadratic, random_quadratic),
+        *(quadratic, random_quadratic, quadratic_outputs),
         *(matrix_factorisation, matrix_sensing, linear_autoencoder, tied_autoencoder),
         *(relu_one_sample, deep_linear),
     )

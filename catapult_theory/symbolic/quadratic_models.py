@@ -273,17 +273,34 @@ def _check_spectrum(eigenvalues: Sequence[Any], counts: Sequence[int]) -> None:
         )
 
 
-def _refuse_several(matrix: Any) -> None:
-    """Name the first quantity that leaves for matrices, one an output, that do not commute."""
-    several = np.asarray(matrix, dtype=float)
-    if several.ndim != 3:
-        return
-    for i, A in enumerate(several):
-        for j, B in enumerate(several[:i]):
-            if not np.allclose(A @ B, B @ A, atol=SAME * np.abs(A).max() * np.abs(B).max()):
+def check_commuting(matrices: Array) -> None:
+    """Name the first quantity that leaves for matrices, one an output, that do not commute.
+
+    Parameters
+    ----------
+    matrices : array, shape (k, N, N)
+
+    Raises
+    ------
+    NotClosed
+        If two of them do not commute.
+    """
+    sizes = [float(np.abs(A).max()) for A in matrices]
+    for i, A in enumerate(matrices):
+        for j, B in enumerate(matrices[:i]):
+            if not np.allclose(A @ B, B @ A, rtol=0, atol=SAME * len(A) * sizes[i] * sizes[j]):
                 raise NotClosed(
                     f"theta^T (A{j + 1} A{i + 1} - A{i + 1} A{j + 1})^2 theta",
                     f"A{j + 1} and A{i + 1} do not commute: they have no common eigenspaces, and "
                     "each step mixes new products of them into the output",
                 )
-    raise InputError("give one matrix: a scalar model has one output")
+
+
+def _refuse_several(matrix: Any) -> None:
+    several = np.asarray(matrix, dtype=float)
+    if several.ndim == 3:
+        check_commuting(several)
+        raise InputError(
+            "several matrices are several outputs: take quadratic_outputs(matrices), which closes "
+            "where they commute"
+        )
