@@ -29,6 +29,8 @@ WIDTH_OF_CELLS, RATE_OF_CELLS = 64, 0.5
 NUMBERS = {"beta": 0.5, "omega": 0.05, "rho": 0.1, "clip": 0.3}
 # Among so many starts the one with the smallest outputs: a saturated loss has no gradient to see.
 STARTS = 32
+# Samples are scaled down to outputs of this size: beyond it e^f leaves no step of a useful size.
+LARGEST_OUTPUT = 3.0
 SAMPLES, INPUTS, CLASSES = 6, 3, 3
 # A value for symbols of a model that have none of their own.
 OTHER_SYMBOL = 0.5
@@ -302,7 +304,10 @@ def closure_cell(model: str, loss: str, optimizer: str, rule: Rule | None = None
     both = pair(chosen, data, row.optimizer, loss, **constants)
     if both.update_map is None:
         return Cell(*names, "not closed", reason=_why_not(chosen, loss, row))
-    seed, steepness = _start(both, data)
+    seed, outputs = _start(both, data)
+    if data is not None and outputs.max() > LARGEST_OUTPUT:
+        data = data[0] * LARGEST_OUTPUT / outputs.max(), data[1]
+    steepness = _steepness(both, data, seed)
     if row.optimizer.name == "unnormalised_sam":
         constants["rho"] = NUMBERS["rho"] / steepness
     found = exactness(
@@ -322,19 +327,26 @@ def closure_cell(model: str, loss: str, optimizer: str, rule: Rule | None = None
     )
 
 
-def _start(both: Pairing, data: Any) -> tuple[int, float]:
-    """Return the seed of the start with the smallest outputs, and max(1, |l''|) there."""
-    X, Y = (None, both.network.label) if data is None else data
-    outputs = []
-    for seed in range(STARTS):
-        start = both.raw_start(gaussian_start(seed).raw(both.own_shapes, WIDTH_OF_CELLS))
-        outputs.append(np.asarray(both.network.forward(start, X)))
-    seed = int(np.argmin([np.abs(a).max() for a in outputs]))
+def _outputs(both: Pairing, data: Any, seed: int) -> np.ndarray:
+    start = both.raw_start(gaussian_start(seed).raw(both.own_shapes, WIDTH_OF_CELLS))
+    return np.asarray(both.network.forward(start, None if data is None else data[0]))
+
+
+def _start(both: Pairing, data: Any) -> tuple[int, np.ndarray]:
+    """Return the seed of the start with the smallest outputs, and their sizes there."""
+    sizes = [np.abs(_outputs(both, data, seed)) for seed in range(STARTS)]
+    seed = int(np.argmin([a.max() for a in sizes]))
+    return seed, sizes[seed]
+
+
+def _steepness(both: Pairing, data: Any, seed: int) -> float:
+    """Return max(1, l'') at a start: the curvature of the loss over that of the squared one."""
     cost = losses.get(both.loss_name)
     if not isinstance(cost, losses.Loss):
-        return seed, 1.0  # softmax cross-entropy: its second derivative is at most 1
-    curvature = sp.lambdify([f, y], cost.derivative(2), "numpy")(outputs[seed], np.asarray(Y))
-    return seed, max(1.0, float(np.max(np.abs(curvature))))
+        return 1.0  # softmax cross-entropy: its second derivative is at most 1
+    Y = both.network.label if data is None else data[1]
+    curvature = sp.lambdify([f, y], cost.derivative(2), "numpy")
+    return max(1.0, float(np.max(curvature(_outputs(both, data, seed), np.asarray(Y)))))
 
 
 def subject(name: str, loss: str) -> tuple[Model, Any]:
