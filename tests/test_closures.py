@@ -21,7 +21,7 @@ EVERY = combinations()
 # Nesterov on scalar models has the longest derivations; by default it is met on matrices.
 LONG = [key for key in sample(EVERY) if "nesterov" in key[2] and key[0] != "linear"]
 SHORT = [key for key in sample(EVERY) if key not in LONG]
-SHORT += [("linear", key[1], key[2]) for key in LONG]
+SHORT += [("linear", key[1], key[2]) for key in LONG] + [(*key[:2], "gd") for key in LONG]
 # Conditions within conditions, gradients below the smallest float, steep and saturated losses.
 DELICATE = [
     ("uv", "huber", "normalised"),
@@ -29,6 +29,7 @@ DELICATE = [
     ("relu_one_sample", "logistic", "normalised"),
     ("tied_autoencoder", "exponential", "unnormalised_sam"),
     ("quadratic", "logistic", "sam"),
+    ("quadratic_outputs", "exponential", "normalised"),
 ]
 
 
