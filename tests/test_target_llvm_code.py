@@ -145,7 +145,7 @@ def python(code, **variables):
 
 
 def test_the_text_is_the_same_to_the_byte_for_any_hash_seed():
-    texts = [python(SOURCES, PYTHONHASHSEED=seed) for seed in ("0", "1", "12345")]
+    texts = [python(SOURCES, PYTHONHASHSEED=seed) for seed in ("0", "12345")]
     assert texts[0]
     assert len(set(texts)) == 1
 
