@@ -31,35 +31,41 @@ class Start:
 
 
 TWO = Start(0.2, (3.2, 2.95), (0.79, 0.1), 4, 3.4001, 11)
-TEN = Start(
-    s=0.0029158498075861996,
+# Found by a search that lowers the curvature as long as some start diverges. One direction after
+# another has its catapult; each raises s a little, until s + lambda_max(G) is above 4.
+TWELVE = Start(
+    s=0.00604609765089724,
     g=(
-        3.0597076533924,
-        3.059682885039944,
-        3.0587284509057424,
-        3.058810593542786,
-        3.0350178017711564,
-        3.0596879382356237,
-        2.922804741053167,
-        3.0593070587360267,
-        3.0521252429349643,
-        3.0268544315711416,
+        3.0499478349071785,
+        3.0190319455067196,
+        3.049953825858945,
+        3.04958391978716,
+        3.0284760756992597,
+        3.0449490872747162,
+        2.646665294591789,
+        3.0499538280760996,
+        3.042072499750418,
+        2.9881436192057693,
+        3.0470044650051764,
+        3.0498550284562596,
     ),
     w=(
-        0.0008617560380668317,
-        1.7377725048929658e-05,
-        1.4343635294679755e-06,
-        3.159948084413163e-07,
-        1.2715486709700398e-08,
-        0.0008581212254751174,
-        0.00021979855954324656,
-        1.6595274246905187e-05,
-        0.01076769230473194,
-        4.928292298886014e-07,
+        0.04077068343132555,
+        0.0003258130337188222,
+        0.036203214615522554,
+        0.00045712649469869106,
+        0.008908539176503817,
+        0.06599716953851577,
+        0.03950148822578456,
+        4.176623057016316e-07,
+        0.03277804523316808,
+        0.026987131887416544,
+        0.08589523806532032,
+        6.551738560416778e-06,
     ),
     width=16,
-    bound=3.063,
-    escapes=95,
+    bound=3.056,
+    escapes=119,
 )
 
 
@@ -116,17 +122,17 @@ def precision():
     flint.ctx.prec = before
 
 
-@pytest.mark.parametrize("start", [TWO, TEN], ids=["two inputs", "ten inputs"])
+@pytest.mark.parametrize("start", [TWO, TWELVE], ids=["two inputs", "twelve inputs"])
 def test_a_start_diverges_below_four(start):
     assert 2 < curvature(start) < start.bound < 4
     assert first_escape(start, 200) == start.escapes
 
 
-@pytest.mark.parametrize("start", [TWO, TEN], ids=["two inputs", "ten inputs"])
+@pytest.mark.parametrize("start", [TWO, TWELVE], ids=["two inputs", "twelve inputs"])
 def test_the_same_start_does_not_escape_where_convergence_is_proved(start):
     assert first_escape(start, 200, rate=1.99 / curvature(start)) is None
 
 
 def test_data_are_white():
-    X = hadamard(16)[:, :10]
-    assert np.array_equal(X.T @ X, 16 * np.eye(10))
+    X = hadamard(16)[:, :12]
+    assert np.array_equal(X.T @ X, 16 * np.eye(12))

@@ -102,9 +102,9 @@ def beyond() -> tuple[Statement, ...]:
         ),
         Statement(
             "samples-edge",
-            "whitened data: the sharp bound on eta lambda_0 for convergence lies in [2, 3.0631]",
+            "whitened data: the sharp bound on eta lambda_0 for convergence lies in [2, 3.056]",
             (),
-            (eta_max * lam(0) >= 2, eta_max * lam(0) <= sp.Float("3.0631", 5)),
+            (eta_max * lam(0) >= 2, eta_max * lam(0) <= sp.Float("3.056", 4)),
             "derived here",
             "conjectured",
             Elsewhere("open between samples-C and starts that diverge; no bound for other data"),
