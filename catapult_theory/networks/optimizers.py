@@ -6,6 +6,7 @@ P = 0 at the start and weight decay inside the gradient (coupled).
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -60,17 +61,12 @@ class Optimizer(Protocol):
         """Return the largest eta * curvature at which a minimum is linearly stable, if known."""
 
 
-@dataclass(frozen=True)
-class GradientDescent:
-    """theta' = theta - eta grad.
+class Stateless(ABC):
+    """A rule without buffers: theta' = theta - eta d(grad), d acting on each array by itself."""
 
-    Examples
-    --------
-    >>> GradientDescent().name
-    'gd'
-    """
-
-    name: str = "gd"
+    @abstractmethod
+    def direction(self, gradient: Array) -> Array:
+        """Return d of one array of the gradient."""
 
     def buffers(self, parameters: Mapping[str, Array]) -> Buffers:
         """Return no buffers."""
@@ -85,8 +81,25 @@ class GradientDescent:
         number: int,
     ) -> tuple[Parameters, Buffers]:
         """Return the parameters after one step."""
-        new = {k: a - over(rates.eta, a) * gradient[k] for k, a in parameters.items()}
-        return new, buffers
+        moves = {k: over(rates.eta, a) * self.direction(gradient[k]) for k, a in parameters.items()}
+        return {k: a - moves[k] for k, a in parameters.items()}, buffers
+
+
+@dataclass(frozen=True)
+class GradientDescent(Stateless):
+    """theta' = theta - eta grad.
+
+    Examples
+    --------
+    >>> GradientDescent().name
+    'gd'
+    """
+
+    name: str = "gd"
+
+    def direction(self, gradient: Array) -> Array:
+        """Return the gradient."""
+        return gradient
 
     def threshold(self, rates: Rates) -> Array | None:
         """Return 2."""
@@ -186,7 +199,7 @@ class Adam:
 
 
 @dataclass(frozen=True)
-class SignDescent:
+class SignDescent(Stateless):
     """theta' = theta - eta sign(grad), a coordinate-wise rule, whose dynamics does not close.
 
     Examples
@@ -197,21 +210,9 @@ class SignDescent:
 
     name: str = "sign_descent"
 
-    def buffers(self, parameters: Mapping[str, Array]) -> Buffers:
-        """Return no buffers."""
-        return {}
-
-    def step(
-        self,
-        parameters: Parameters,
-        buffers: Buffers,
-        gradient: Parameters,
-        rates: Rates,
-        number: int,
-    ) -> tuple[Parameters, Buffers]:
-        """Return the parameters after one step."""
-        new = {k: a - over(rates.eta, a) * np.sign(gradient[k]) for k, a in parameters.items()}
-        return new, buffers
+    def direction(self, gradient: Array) -> Array:
+        """Return the signs of the gradient."""
+        return np.sign(gradient)
 
     def threshold(self, rates: Rates) -> Array | None:
         """Return None: the step is not linear in the gradient."""

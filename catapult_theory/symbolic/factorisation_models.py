@@ -23,7 +23,24 @@ def _positive(value: Any, name: str) -> int:
     return int(value)
 
 
-def _product(k: Any, d: Any, name: str) -> Model:
+def two_layers(k: Any, d: Any, name: str) -> Model:
+    """Return f(x) = V U x / sqrt(n) with the invariants W, G, S (THEORY section 3.3).
+
+    Parameters
+    ----------
+    k, d : int or Symbol
+        Numbers of outputs and inputs.
+    name : str
+
+    Returns
+    -------
+    Model
+
+    Examples
+    --------
+    >>> two_layers(3, 2, "mine").output.shape
+    (m, 3)
+    """
     V, U, X = matrix("V", rows=k), matrix("U", cols=d), data("X", cols=d)
     return Model(
         output=X @ U.T @ V.T / sp.sqrt(n),
@@ -60,7 +77,7 @@ def matrix_factorisation(rows: Any = 2, cols: Any = 2) -> Model:
     >>> matrix_factorisation(rows=3, cols=2).output.shape
     (m, 3)
     """
-    return _product(_positive(rows, "rows"), _positive(cols, "cols"), "matrix_factorisation")
+    return two_layers(_positive(rows, "rows"), _positive(cols, "cols"), "matrix_factorisation")
 
 
 def factorisation_data(target: Any) -> tuple[Any, Any]:
@@ -150,7 +167,7 @@ def linear_autoencoder(inputs: Any = 2) -> Model:
     (m, 3)
     """
     d = _positive(inputs, "inputs")
-    return _product(d, d, "linear_autoencoder")
+    return two_layers(d, d, "linear_autoencoder")
 
 
 def tied_autoencoder(inputs: Any = 2) -> Model:

@@ -17,6 +17,7 @@ from catapult_theory.symbolic.factorisation_models import (
     matrix_factorisation,
     matrix_sensing,
     tied_autoencoder,
+    two_layers,
 )
 from catapult_theory.symbolic.model import Model
 from catapult_theory.symbolic.quadratic_models import quadratic, random_quadratic
@@ -95,14 +96,7 @@ def linear(inputs: Any = None, outputs: Any = 1) -> Model:
     """
     d = _size(inputs, "d", "inputs")
     k = _size(outputs, "k", "outputs")
-    V, U, X = matrix("V", rows=k), matrix("U", cols=d), data("X", cols=d)
-    return Model(
-        output=X @ U.T @ V.T / sp.sqrt(n),
-        matrices=(V, U),
-        data=X,
-        observables={"W": V @ U / sp.sqrt(n), "G": U.T @ U / n, "S": V @ V.T / n},
-        name="linear",
-    )
+    return two_layers(k, d, "linear")
 
 
 def quadratic_activation(inputs: Any = None, positive: Any = Fraction(1, 2)) -> Model:
