@@ -513,8 +513,8 @@ def advised(*ranges):
 
 @pytest.mark.parametrize(
     ("ranges", "words"),
-    [([(0.5, 2.0)], "eta = 1.6, below the onset"),
-     ([(0.5, 3.0), (1.0, 3.0)], "eta = 2.4, in the catapult phase"),
+    [([(0.5, 2.0)], "eta = 1.6, below the measured onset"),
+     ([(0.5, 3.0), (1.0, 3.0)], "eta = 2.4, above the measured onset"),
      ([(0.5, 2.0), (2.0, 3.0)], "eta = 2, below"),
      ([(0.5, 1.0), (2.0, 3.0)], "no learning rate reached"),
      ([(0.5, 2.0), (3.0, 1.0)], "1 of 2 starts reached no accuracy 0.9")],

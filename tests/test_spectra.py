@@ -25,6 +25,11 @@ from catapult_theory.networks.torch_problem import torch_problem  # noqa: E402
 
 DENSE, METHODS = 1e-6, 1e-4
 M, D, K = 7, 4, 3
+PAIRED = [
+    ("deep relu", "cross_entropy"),
+    ("normalised", "mse"),
+    *(pytest.param(n, "mse", marks=pytest.mark.full) for n in ("recurrent", "attention")),
+]
 
 
 @pytest.fixture(autouse=True)
@@ -159,7 +164,7 @@ def test_a_spectrum_is_that_of_the_dense_matrix(name, loss, kind, plain):
 
 
 @pytest.mark.parametrize("kind", ["ntk", "ggn"])
-@pytest.mark.parametrize(("name", "loss"), CASES)
+@pytest.mark.parametrize(("name", "loss"), [*CASES[:3], *PAIRED])
 def test_sample_space_and_parameter_space_agree(name, loss, kind):
     problem = problem_of(name, loss)
     one, other = (spectrum(problem, kind, 3, space=space) for space in ("samples", "parameters"))

@@ -97,7 +97,7 @@ def _brackets(axes: Any, dataset: xr.Dataset) -> None:
 
 def _axis(axes: Any, highest: float) -> None:
     axes.set(xscale="log", xlabel=r"$\eta\lambda_0$")
-    axes.xaxis.set_major_locator(FixedLocator([t for t in TICKS if t <= 1.1 * highest]))
+    axes.xaxis.set_major_locator(FixedLocator([t for t in TICKS if t <= max(4, 1.1 * highest)]))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     for value in (2, 4):

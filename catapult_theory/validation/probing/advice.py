@@ -45,5 +45,5 @@ def advice_of(result: ProbeResult) -> str:
     limit = f"the range from {first:.3g} to {top:.3g} " + ("that does" if closed else "or more")
     onsets = [s.onset.high / s.curvature0 for s in trained if s.onset is not None and s.onset.found]
     above = bool(onsets) and rate > max(onsets)
-    where = "in the catapult phase" if above else "below the onset of catapults"
+    where = "above the measured onset" if above else "below the measured onset"
     return f"eta = {rate:.3g}, {where}, reaches {goal} from every start, of {limit}"
