@@ -11,7 +11,7 @@ import builtins
 import keyword
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import sympy as sp
@@ -155,6 +155,7 @@ def judged_names(program: Program) -> list[str]:
     return [name for name, _ in program.outputs if name not in new]
 
 
+@lru_cache(maxsize=64)
 def loop_program(update_map: UpdateMap) -> Program:
     """Lower one time step: what decides about a lane, then the new state.
 
