@@ -192,7 +192,7 @@ TABLE = [
     ("one", "loss >= 0", None, None, HOLDS, None),
     ("one", "loss' <= loss", None, None, FAILS, None),
     ("one", "S >= 0", None, None, HOLDS, None),
-    ("one", "S' >= 0", None, None, OPEN, None),
+    ("one", "S' >= 0", None, None, HOLDS, None),
     ("one", "S > 0", None, None, FAILS, None),
     ("one", "|zeta|^2 >= 0", None, None, HOLDS, None),
     ("one", "f.T*ftilde >= 0", None, None, FAILS, None),

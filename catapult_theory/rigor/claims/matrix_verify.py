@@ -6,6 +6,7 @@ independent matrices are; what differs is refuted by a small network in whole nu
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -21,7 +22,11 @@ from catapult_theory.rigor.claims.matrix_display import shown
 from catapult_theory.rigor.claims.matrix_hypotheses import Hypotheses, quotient_difference
 from catapult_theory.rigor.claims.matrix_inequalities import Numbers, matrix_certificate
 from catapult_theory.rigor.claims.matrix_orders import Orders
-from catapult_theory.rigor.claims.matrix_reading import MatrixClaim, MatrixHypothesis
+from catapult_theory.rigor.claims.matrix_reading import (
+    MatrixClaim,
+    MatrixHypothesis,
+    read_matrix_claim,
+)
 from catapult_theory.rigor.claims.matrix_states import State, sign_of, states
 from catapult_theory.rigor.claims.matrix_tree import (
     Function,
@@ -47,6 +52,8 @@ _UNTOLD = "the normal forms differ, but no small network that meets the hypothes
 # tenths of a second each.
 _JUDGING = 30_000
 _NEAR_MISSES = 20_000
+# What a step leaves as it is, besides sizes and constants, and the words around it.
+_NOT_STATES = ("X", "Y", "I", "T", "tr", "trace")
 _RANK = ("holds", "holds-asymptotically", "holds-under-hypotheses", "not-checked", "fails")
 
 
@@ -258,9 +265,28 @@ class MatrixJudge:
                 "holds-under-hypotheses" if needed else "holds", difference, hypotheses=needed,
                 certificate=reason, kind="inequality",
             )  # fmt: skip
+        if reason := self._proof_of_all_states():
+            return self._verdict("holds", difference, certificate=reason, kind="inequality")
         return self._verdict(
             "not-checked", difference, hypotheses=texts, hint=_UNDECIDED, kind="inequality"
         )
+
+    def _proof_of_all_states(self) -> str | None:
+        """Return how a claim about the state after the step alone is seen to hold of any state.
+
+        A step leads from a network to a network, so that what holds of all holds after it.
+        """
+        text = self.claim.text
+        symbols = self.vocabulary.update_map.constants
+        lasting = {*_NOT_STATES, *self.vocabulary.sizes, *(s.name for s in symbols)}
+        names = re.findall(r"[^\W\d]\w*'?", text)
+        if "\\" in text or not all(x.endswith("'") or x in lasting for x in names):
+            return None
+        if not any(x.endswith("'") for x in names):
+            return None
+        earlier = read_matrix_claim(text.replace("'", ""), self.vocabulary)
+        found = replace(self, claim=earlier, hypotheses=()).verdict()
+        return f"of every state: {found.certificate}" if found.status == "holds" else None
 
     def _margin(self, relation: MatrixRelation, given: Hypotheses) -> Contraction:
         """Return what is nonnegative where an inequality holds (denominators multiplied twice)."""
