@@ -105,8 +105,9 @@ def aligned_mode(depth: int = 3, label: Any = True, loss: Any = "squared") -> Up
     target = y if label is True else sp.nsimplify(sp.sympify(label), rational=True)
     weights = sp.symbols(f"w1:{depth + 1}", real=True)
     output = sp.Mul(*weights)
-    slopes = {w: sp.Mul(*(v for v in weights if v != w)) for w in weights}
-    residual = output - target
+    here = {f: output, y: target}
+    slopes = {w: sp.diff(output, w) for w in weights}
+    residual = losses.squared.derivative().subs(here, simultaneous=True)
     updates = {w: w - eta * residual * slope for w, slope in slopes.items()}
     kernel = sp.Add(*(slope**2 for slope in slopes.values()))
     rule = optimizers.gd()
@@ -118,7 +119,7 @@ def aligned_mode(depth: int = 3, label: Any = True, loss: Any = "squared") -> Up
         constants=(eta, *sorted(target.free_symbols, key=str)),
         updates=updates,
         observables={
-            "loss": losses.squared.expression.subs({f: output, y: target}, simultaneous=True),
+            "loss": losses.squared.expression.subs(here, simultaneous=True),
             "f": output,
             "lam": kernel,
             "grad_norm2": residual**2 * kernel,
