@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 import catapult_theory as ct
 from catapult_theory.rigor.certified import step as certified_step
 from catapult_theory.rigor.certified import theorems as certified_theorems
-from catapult_theory.rigor.certified.phase_map import KINDS, Cells
+from catapult_theory.rigor.certified.cells import Cells
+from catapult_theory.rigor.certified.phase_map import KINDS
 
 P, W, X, Y = certified_step.P, certified_step.W, certified_step.X, certified_step.Y
 LEVELS = 13

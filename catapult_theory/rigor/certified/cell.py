@@ -10,17 +10,25 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from catapult_theory.rigor.certified.covering import (
+    are_covered,
+    coordinates,
+    is_in_cycle,
+    pixels,
+)
 from catapult_theory.rigor.certified.image import (
-    LARGEST,
     advance,
+    below_edge,
     combination,
     is_small,
+    is_usable,
     longer_side,
     start,
 )
-from catapult_theory.rigor.certified.interval import meet, size, sub, width
+from catapult_theory.rigor.certified.interval import size, sub
 from catapult_theory.rigor.certified.step import Table, affine, entry
 from catapult_theory.rigor.certified.theorems import (
+    BASIN,
     CONE,
     CYCLE,
     EDGE,
@@ -37,8 +45,6 @@ from catapult_theory.rigor.certified.theorems import (
     trap_y,
 )
 
-# Enclosures wider than this are given up; below the edge |p| <= 2.
-WIDEST = 2.0
 # A trap is looked for once |p| is below this.
 NEAR = 0.5
 STEPS_ABOVE = 16
@@ -58,13 +64,6 @@ def above(state: tuple, table: Table, box: Table, k: float) -> tuple[int, int]:
 
 
 @njit(error_model="numpy")
-def below_edge(state: tuple) -> tuple:
-    """Return the image cut down to what the theorem edge allows: |p| <= 2 and w <= 0."""
-    p, w, c, a, q, e, radius, m, at = state
-    return meet(p, (-2.0, 2.0)), meet(w, (-LARGEST, 0.0)), c, a, q, e, radius, m, at
-
-
-@njit(error_model="numpy")
 def certify_cell(
     cell: NDArray[np.float64],
     kappa: float,
@@ -72,12 +71,14 @@ def certify_cell(
     factors: Table,
     box: Table,
     cycle: NDArray[np.float64],
+    basin: NDArray[np.int32],
     steps: int,
     data: NDArray[np.float64],
 ) -> tuple[int, int, int]:
     """Return theorem, steps and the side to split; the numbers of a trap go into ``data``.
 
-    ``cycle`` is (low X, high X, largest Y) of the box that a cycle contracts, or empty.
+    ``cycle`` is (low X, high X, largest Y) of the box that a cycle contracts, or empty; ``basin``
+    the table of sums of the cells known to be led into it.
     """
     state = start(factors, cell)
     side = longer_side(state)
@@ -108,13 +109,14 @@ def certify_cell(
                 data[:] = trap
                 return TRAP_S, t, side
         if cycle.size:
-            x = combination(state, entry(box, 0, 0), entry(box, 0, 1), entry(box, 0, 2))
-            y = combination(state, entry(box, 1, 0), entry(box, 1, 1), entry(box, 1, 2))
-            if cycle[0] <= x[0] and x[1] <= cycle[1] and y[1] <= cycle[2]:
+            x, y = coordinates(state, box)
+            if is_in_cycle(x, y, cycle):
                 return CYCLE, t, side
+            if are_covered(basin, pixels(x, y, len(basin) - 1)):
+                return BASIN, t, side
         state = advance(table, state)
         side = longer_side(state)
         state = below_edge(state)
-        if not is_small(state) or width(state[0]) >= WIDEST:
+        if not is_usable(state):
             break
     return NONE, 0, side

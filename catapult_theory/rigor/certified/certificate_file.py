@@ -14,7 +14,7 @@ import numpy as np
 
 from catapult_theory.errors import InputError
 
-SCHEMA = "catapult_theory/phase-map/1"
+SCHEMA = "catapult_theory/phase-map/2"
 _DTYPES = {
     "index_x": "<u4",
     "index_y": "<u4",
@@ -24,6 +24,11 @@ _DTYPES = {
     "theorem": "u1",
     "steps": "<u2",
     "trap": "<f8",
+    "basin_index_x": "<u2",
+    "basin_index_y": "<u2",
+    "basin_level": "u1",
+    "basin_steps": "u1",
+    "basin_rank": "<u2",
 }
 
 Box = tuple[Fraction, Fraction, Fraction, Fraction]

@@ -31,12 +31,15 @@ from catapult_theory.rigor.certified.interval import (
     size,
     sub,
     up,
+    width,
 )
 from catapult_theory.rigor.certified.step import Table, affine, entry, multiplier, slopes
 
 Matrix = tuple[Interval, Interval, Interval, Interval]
 Numbers = tuple[float, float, float, float]
 LARGEST = 1e8
+# Enclosures wider than this are given up; below the edge |p| <= 2.
+WIDEST = 2.0
 # A box is not cut any longer than this many times its width.
 SLENDER = 3.0
 
@@ -222,3 +225,16 @@ def is_small(state: tuple) -> bool:
     numbers = is_bounded(c) and is_bounded((a[0], a[1])) and is_bounded((a[2], a[3]))
     boxes = is_bounded(p) and is_bounded(w) and is_bounded(e[0]) and is_bounded(e[1])
     return numbers and boxes
+
+
+@njit(error_model="numpy")
+def below_edge(state: tuple) -> tuple:
+    """Return the image cut down to what the theorem edge allows: |p| <= 2 and w <= 0."""
+    p, w, c, a, q, e, radius, m, at = state
+    return meet(p, (-2.0, 2.0)), meet(w, (-LARGEST, 0.0)), c, a, q, e, radius, m, at
+
+
+@njit(error_model="numpy")
+def is_usable(state: tuple) -> bool:
+    """Return whether an image below the edge still says anything."""
+    return is_small(state) and width(state[0]) < WIDEST

@@ -17,6 +17,7 @@ import numba
 from catapult_theory.codegen.storage import load_module
 from catapult_theory.rigor.certified import cell as certified_cell
 from catapult_theory.rigor.certified import contraction as certified_contraction
+from catapult_theory.rigor.certified import covering as certified_covering
 from catapult_theory.rigor.certified import image as certified_image
 from catapult_theory.rigor.certified import interval as certified_interval
 from catapult_theory.rigor.certified import step as certified_step
@@ -25,6 +26,7 @@ from catapult_theory.rigor.certified import theorems as certified_theorems
 _COMPILED = (
     certified_cell,
     certified_contraction,
+    certified_covering,
     certified_image,
     certified_interval,
     certified_step,
@@ -37,19 +39,29 @@ from numba import njit
 
 from catapult_theory.rigor.certified.cell import certify_cell
 from catapult_theory.rigor.certified.contraction import contraction_of
+from catapult_theory.rigor.certified.covering import follow
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def certify_cells(cells, kappa, table, factors, box, cycle, steps):
+def certify_cells(cells, kappa, table, factors, box, cycle, basin, steps):
     """Return theorem, steps, side to split and trap numbers of many boxes, a row each."""
     count = len(cells)
     theorem, taken = np.zeros(count, np.uint8), np.zeros(count, np.uint16)
     side, data = np.zeros(count, np.uint8), np.zeros((count, 5))
     for i in range(count):
         theorem[i], taken[i], side[i] = certify_cell(
-            cells[i], kappa, table, factors, box, cycle, steps, data[i]
+            cells[i], kappa, table, factors, box, cycle, basin, steps, data[i]
         )
     return theorem, taken, side, data
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def images(cells, table, factors, box, cycle, steps, number):
+    """Return the pixels that each image of each box meets (`covering.follow`), or -1."""
+    found = np.full((len(cells), steps, 4), -1, np.int32)
+    for i in range(len(cells)):
+        follow(cells[i], table, factors, box, cycle, number, found[i])
+    return found
 
 
 @njit(cache=True, error_model="numpy")
@@ -61,7 +73,7 @@ def contraction(table, factors, box, corners, period, pieces):
 
 @cache
 def kernels() -> ModuleType:
-    """Return the module with ``certify_cells`` and ``contraction``.
+    """Return the module with ``certify_cells``, ``images`` and ``contraction``.
 
     Returns
     -------

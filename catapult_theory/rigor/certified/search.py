@@ -13,9 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from catapult_theory.errors import InputError
+from catapult_theory.rigor.certified.basin import Basin, basin_of, covered_by
+from catapult_theory.rigor.certified.cells import Cells, Rectangle, joined
 from catapult_theory.rigor.certified.cycle import Cycle, attracting_cycle
 from catapult_theory.rigor.certified.kernels import kernels
-from catapult_theory.rigor.certified.phase_map import Cells, PhaseMap, Rectangle, joined
+from catapult_theory.rigor.certified.phase_map import PhaseMap
 from catapult_theory.rigor.certified.progress import Progress, silent
 from catapult_theory.rigor.certified.step import StepTables, step_tables
 from catapult_theory.rigor.certified.theorems import EDGE, ESCAPE, NONE
@@ -90,7 +92,10 @@ def certify(
     """
     rectangle = _checked(kappa, box, budget, levels, steps, threads)
     tables = step_tables(float(kappa))
-    search = _Search(tables, rectangle, attracting_cycle(tables), steps, levels)
+    cycle = attracting_cycle(tables)
+    basin = None if cycle is None else basin_of(tables, cycle)
+    covered = covered_by(basin)
+    search = _Search(tables, rectangle, cycle, basin, covered, steps, levels)
     search.examine(search.waiting[:0])  # compiles, where that was not done before
     begun, used = time.monotonic(), time.process_time()
     deadline = begun + budget
@@ -138,6 +143,8 @@ class _Search:
     tables: StepTables
     box: Rectangle
     cycle: Cycle | None
+    basin: Basin | None
+    covered: NDArray[np.int32]
     steps: int
     levels: int
     level: int = 0
@@ -152,7 +159,7 @@ class _Search:
         """Return theorem, steps, side to split and trap of each cell."""
         cycle = np.zeros(0) if self.cycle is None else self.cycle.numbers()
         t = self.tables
-        rule = (t.kappa, t.multipliers, t.factors, t.box, cycle, self.steps)
+        rule = (t.kappa, t.multipliers, t.factors, t.box, cycle, self.covered, self.steps)
         return kernels().certify_cells(cells.enclosures(self.box), *rule)
 
     def keep(self, cells: Cells, theorem: Any, steps: Any, trap: Any) -> None:
@@ -192,6 +199,7 @@ class _Search:
             steps,
             trap,
             self.cycle,
+            self.basin,
             attrs,
         )
 

@@ -11,12 +11,14 @@ import numpy as np
 import xarray as xr
 
 from catapult_theory.errors import InputError, OutputError
+from catapult_theory.rigor.certified.basin import Basin
+from catapult_theory.rigor.certified.cells import Cells
 from catapult_theory.rigor.certified.cycle import Cycle
-from catapult_theory.rigor.certified.phase_map import KINDS, TRAP_NUMBERS, Cells, PhaseMap
+from catapult_theory.rigor.certified.phase_map import KINDS, TRAP_NUMBERS, PhaseMap
 from catapult_theory.rigor.certified.theorems import THEOREMS
 
-SCHEMA = "catapult_theory/phase-map/1"
-_CYCLE = "cycle_"
+SCHEMA = "catapult_theory/phase-map/2"
+_CYCLE, _BASIN = "cycle_", "basin_"
 _DTYPES = {
     "index_x": "<u4",
     "index_y": "<u4",
@@ -26,6 +28,11 @@ _DTYPES = {
     "theorem": "u1",
     "steps": "<u2",
     "trap": "<f8",
+    "basin_index_x": "<u2",
+    "basin_index_y": "<u2",
+    "basin_level": "u1",
+    "basin_steps": "u1",
+    "basin_rank": "<u2",
 }
 
 
@@ -39,7 +46,7 @@ def to_dataset(phase_map: PhaseMap) -> xr.Dataset:
     Returns
     -------
     xarray.Dataset
-        Dimensions cell and number; attributes schema, kappa, box_x, box_y, digest and the
+        Dimensions cell, number and basin; attributes schema, kappa, box_x, box_y, digest and the
         cycle's, if there is one.
     """
     cells = phase_map.cells
@@ -53,6 +60,7 @@ def to_dataset(phase_map: PhaseMap) -> xr.Dataset:
         "steps": phase_map.steps,
     }
     data: dict[str, Any] = {k: ("cell", v.astype(_DTYPES[k])) for k, v in columns.items()}
+    data |= {k: ("basin", v.astype(_DTYPES[k])) for k, v in _basin_columns(phase_map).items()}
     data["trap"] = (("cell", "number"), phase_map.trap.astype(_DTYPES["trap"]))
     attrs: dict[str, Any] = {
         **phase_map.attrs,
@@ -69,6 +77,19 @@ def to_dataset(phase_map: PhaseMap) -> xr.Dataset:
     dataset = xr.Dataset(data, coords={"number": list(TRAP_NUMBERS)}, attrs=attrs)
     dataset.attrs["digest"] = digest(dataset)
     return dataset
+
+
+def _basin_columns(phase_map: PhaseMap) -> dict[str, Any]:
+    basin = phase_map.basin
+    if basin is None:
+        return {name: np.zeros(0) for name in _DTYPES if name.startswith(_BASIN)}
+    return {
+        "basin_index_x": basin.cells.index_x,
+        "basin_index_y": basin.cells.index_y,
+        "basin_level": basin.cells.level_x,
+        "basin_steps": basin.steps,
+        "basin_rank": basin.rank,
+    }
 
 
 def digest(dataset: xr.Dataset) -> str:
@@ -169,5 +190,16 @@ def _from_dataset(dataset: xr.Dataset) -> PhaseMap:
         dataset["steps"].values,
         dataset["trap"].values,
         cycle,
+        _basin(dataset),
         kept,
+    )
+
+
+def _basin(dataset: xr.Dataset) -> Basin | None:
+    if not dataset.sizes["basin"]:
+        return None
+    level = dataset["basin_level"].values.astype(np.int64)
+    x, y = (dataset[f"basin_index_{axis}"].values.astype(np.int64) for axis in "xy")
+    return Basin(
+        Cells(x, y, level, level), dataset["basin_steps"].values, dataset["basin_rank"].values
     )
