@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from catapult_theory.rigor.certified import interval as iv
-from catapult_theory.rigor.certified.image import advance, combination, is_small, start
 from catapult_theory.rigor.certified.cells import Cells
+from catapult_theory.rigor.certified.image import advance, combination, is_small, start
 from catapult_theory.rigor.certified.step import entry, step_tables
 
 NUMBERS = (

@@ -20,10 +20,9 @@ from catapult_theory.rigor.certified.certificate_balls import (
     cycle_contracts,
     flint,
 )
+from catapult_theory.rigor.certified.certificate_basin import DEEPEST, Basin, basin_of, settled
 from catapult_theory.rigor.certified.certificate_file import Record, read
 
-# A cell is cut in quarters at most this often.
-DEEPEST = 5
 # What each theorem says of a start.
 CONCLUSIONS = {
     "none": "open",
@@ -34,6 +33,7 @@ CONCLUSIONS = {
     "escape": "no stable minimum",
     "cone": "diverges",
     "cycle": "cycles",
+    "basin": "cycles",
 }
 
 
@@ -162,9 +162,10 @@ def check_cell(record: Record, row: int) -> CellCheck:
         int(record.columns["steps"][row]),
         record.trap(row),
         record.cycle,
+        basin_of(record),
     )
     with flint().ctx.workprec(PRECISION):
-        valid = claim.numbers_hold() and claim.holds_on(box, DEEPEST)
+        valid = claim.numbers_hold() and claim.holds_on(box)
     return CellCheck(row, valid, name if valid else f"the certificate by {name} does not hold")
 
 
@@ -180,6 +181,7 @@ class Claim:
     trap : tuple of Fraction
         r, m, M, e, g.
     cycle : mapping of str to float
+    basin : Basin
     """
 
     theorem: str
@@ -187,6 +189,7 @@ class Claim:
     steps: int
     trap: tuple[Fraction, ...]
     cycle: Mapping[str, float]
+    basin: Basin
 
     def numbers_hold(self) -> bool:
         """Check what does not depend on the cell."""
@@ -198,7 +201,7 @@ class Claim:
             return self.kappa < 2
         if self.theorem == "escape":
             return self.kappa > 0
-        if self.theorem == "cycle":
+        if self.theorem in ("cycle", "basin"):
             return cycle_contracts(self.kappa, self.cycle)
         return True
 
@@ -209,26 +212,23 @@ class Claim:
         shrinks = 1 - m + e * (e + k) <= r and most - 1 + e * k <= r
         return ordered and shrinks and (self.theorem == "trap_s" or g == 0)
 
-    def holds_on(self, box: Box, depth: int) -> bool:
-        """Check a box, or its quarters."""
-        image = Image.of(box, self.kappa)
-        for _ in range(self.steps):
-            image = image.after_a_step(self.kappa)
-        if self._holds_at(image):
-            return True
-        if depth == 0:
-            return False
-        x0, x1, y0, y1 = box
-        x, y = (x0 + x1) / 2, (y0 + y1) / 2
-        quarters = ((x0, x, y0, y), (x, x1, y0, y), (x0, x, y, y1), (x, x1, y, y1))
-        return all(self.holds_on(quarter, depth - 1) for quarter in quarters)
+    def holds_on(self, box: Box) -> bool:
+        """Check a box, and the cells of the basin on which it relies."""
+        relied: set[int] = set()
 
-    def _holds_at(self, image: Image) -> bool:
+        def rule(image: Image) -> bool:
+            return self._holds_at(image, relied)
+
+        return settled(box, self.kappa, self.steps, rule, DEEPEST) and self.basin.holds(relied)
+
+    def _holds_at(self, image: Image, relied: set[int]) -> bool:
         k = ball(self.kappa)
         if not image.is_finite:
             return False
         if self.theorem in ("trap_y", "trap_s"):
             return self._is_trapped(image)
+        if self.theorem == "basin":
+            return self.basin.supports(image, relied)
         if self.theorem == "T3 and T4":
             return bool(image.a < 2)
         if self.theorem == "edge":
