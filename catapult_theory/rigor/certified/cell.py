@@ -28,7 +28,6 @@ from catapult_theory.rigor.certified.image import (
 from catapult_theory.rigor.certified.interval import size, sub
 from catapult_theory.rigor.certified.step import Table, affine, entry
 from catapult_theory.rigor.certified.theorems import (
-    BASIN,
     CONE,
     CYCLE,
     EDGE,
@@ -78,7 +77,7 @@ def certify_cell(
     """Return theorem, steps and the side to split; the numbers of a trap go into ``data``.
 
     ``cycle`` is (low X, high X, largest Y) of the box that a cycle contracts, or empty; ``basin``
-    the table of sums of the cells known to be led into it.
+    the table of sums of the cells known to lead into it.
     """
     state = start(factors, cell)
     side = longer_side(state)
@@ -110,10 +109,9 @@ def certify_cell(
                 return TRAP_S, t, side
         if cycle.size:
             x, y = coordinates(state, box)
-            if is_in_cycle(x, y, cycle):
+            found = pixels(x, y, len(basin) - 1)
+            if is_in_cycle(x, y, cycle) or are_covered(basin, found):
                 return CYCLE, t, side
-            if are_covered(basin, pixels(x, y, len(basin) - 1)):
-                return BASIN, t, side
         state = advance(table, state)
         side = longer_side(state)
         state = below_edge(state)

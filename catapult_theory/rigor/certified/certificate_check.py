@@ -33,7 +33,6 @@ CONCLUSIONS = {
     "escape": "no stable minimum",
     "cone": "diverges",
     "cycle": "cycles",
-    "basin": "cycles",
 }
 
 
@@ -201,7 +200,7 @@ class Claim:
             return self.kappa < 2
         if self.theorem == "escape":
             return self.kappa > 0
-        if self.theorem in ("cycle", "basin"):
+        if self.theorem == "cycle":
             return cycle_contracts(self.kappa, self.cycle)
         return True
 
@@ -227,8 +226,6 @@ class Claim:
             return False
         if self.theorem in ("trap_y", "trap_s"):
             return self._is_trapped(image)
-        if self.theorem == "basin":
-            return self.basin.supports(image, relied)
         if self.theorem == "T3 and T4":
             return bool(image.a < 2)
         if self.theorem == "edge":
@@ -237,10 +234,7 @@ class Claim:
             return bool(image.a >= 4 + 4 * k)
         if self.theorem == "cone":
             return bool(abs(image.p) >= 4 + 2 * k) and bool(image.p * image.p >= 4 * image.a)
-        low, high, top = (ball(self.cycle[s]) for s in ("x_low", "x_high", "y_high"))
-        # X = a + 2 (p + kappa), Y = a - 2 (p + kappa).
-        x, y = image.combined(2, 1) + 2 * k, image.combined(-2, 1) - 2 * k
-        return bool(x >= low) and bool(x <= high) and bool(y <= top)
+        return self.basin.supports(image, relied)
 
     def _is_trapped(self, image: Image) -> bool:
         r, m, most, e, g = (ball(v) for v in self.trap)

@@ -15,7 +15,6 @@ from catapult_theory.rigor.certified.basin import Basin
 from catapult_theory.rigor.certified.cells import Cells, Rectangle
 from catapult_theory.rigor.certified.cycle import Cycle
 from catapult_theory.rigor.certified.theorems import (
-    BASIN,
     CONE,
     CYCLE,
     EDGE,
@@ -34,7 +33,6 @@ _KIND_OF_THEOREM = {
     TRAP_S: 1,
     FALL: 1,
     CYCLE: 2,
-    BASIN: 2,
     EDGE: 3,
     ESCAPE: 3,
     CONE: 4,
@@ -64,7 +62,7 @@ class PhaseMap:
     cycle : Cycle or None
         The box that the theorem "cycle" speaks of.
     basin : Basin or None
-        The cells that the theorem "basin" speaks of.
+        The cells that lead into that box, on which the theorem relies as well.
     attrs : mapping
         How the map was made.
     """
@@ -181,7 +179,7 @@ class PhaseMap:
         if name.startswith("trap"):
             pairs = zip(TRAP_NUMBERS, self.trap[row], strict=True)
             text += " with " + ", ".join(f"{s} = {v:.6g}" for s, v in pairs)
-        if name in ("cycle", "basin") and self.cycle is not None:
+        if name == "cycle" and self.cycle is not None:
             text += f", period {self.cycle.period}, contraction {self.cycle.contraction:.4g}"
         return text
 

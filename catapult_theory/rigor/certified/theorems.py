@@ -30,8 +30,8 @@ from numba import njit
 from catapult_theory.rigor.certified.interval import Interval, down, mul, size, sqr, sub, up
 
 # The order is that of the codes in a file; the first stands for no certificate.
-THEOREMS = ("none", "trap_y", "trap_s", "T3 and T4", "edge", "escape", "cone", "cycle", "basin")
-NONE, TRAP_Y, TRAP_S, FALL, EDGE, ESCAPE, CONE, CYCLE, BASIN = range(len(THEOREMS))
+THEOREMS = ("none", "trap_y", "trap_s", "T3 and T4", "edge", "escape", "cone", "cycle")
+NONE, TRAP_Y, TRAP_S, FALL, EDGE, ESCAPE, CONE, CYCLE = range(len(THEOREMS))
 
 # r, m, M, e and g of a trap.
 Trap = tuple[float, float, float, float, float]
