@@ -102,7 +102,7 @@ def interpreted(compiled):
     "form", [interpreted, pytest.param(lambda compiled: compiled, marks=pytest.mark.full)]
 )
 @given(numbers=BOXES, s=PARTS, t=PARTS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_the_image_of_a_box_holds_the_exact_orbit_of_each_start(form, numbers, s, t):
     first, after, combined = form(start), form(advance), form(combination)
     low_x, low_y, width, height, kappa = numbers
