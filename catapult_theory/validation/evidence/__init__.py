@@ -1,9 +1,9 @@
 """The paper's predictions against real training: criteria first, then measured values."""
 
+from catapult_theory.validation.evidence.campaign import study
 from catapult_theory.validation.evidence.criteria import bundled, chosen, parse, read
 from catapult_theory.validation.evidence.result import EvidenceResult, RowResult
 from catapult_theory.validation.evidence.rows import EvidenceRow
-from catapult_theory.validation.evidence.study import study
 
 __all__ = [
     "EvidenceResult",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from copy import deepcopy
+from itertools import pairwise
 from typing import Any
 
 from catapult_theory.errors import InputError
@@ -65,9 +66,10 @@ def subtracted(network: Module) -> Module:
 
 def _composed(parts: Mapping[str, Module], forward: Callable[[Any, Tensor], Tensor]) -> Module:
     """Return a module of named parts; the class is made here because PyTorch is optional."""
-    nn = torch_part().nn
+    nn: Any = torch_part().nn
+    base: Any = nn.Module
 
-    class Composed(nn.Module):
+    class Composed(base):
         """Parts, and how an input goes through them."""
 
         def __init__(self) -> None:
@@ -96,7 +98,7 @@ def _perceptron(spec: Network, width: int, inputs: int, outputs: int) -> Module:
     nn = torch_part().nn
     sizes = [inputs, *[width] * spec.hidden, outputs]
     layers, factors = {}, []
-    for i, (fan_in, fan_out) in enumerate(zip(sizes, sizes[1:], strict=False)):
+    for i, (fan_in, fan_out) in enumerate(pairwise(sizes)):
         layer = nn.Linear(fan_in, fan_out, bias=False)
         factor = 1.0 if i == 0 else 1 / math.sqrt(fan_in)
         inside = spec.parametrisation == "standard"

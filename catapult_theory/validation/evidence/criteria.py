@@ -125,6 +125,8 @@ def parse(text: str, name: str = "criteria") -> tuple[EvidenceRow, ...]:
     entries, defaults = content.get("row"), content.get("defaults", {})
     if not isinstance(entries, list) or not all(isinstance(e, dict) for e in entries):
         raise InputError(f"{name} has no rows: write one or more [[row]] tables")
+    if not isinstance(defaults, dict):
+        raise InputError(f"{name}: defaults must be a table, written [defaults]")
     found = tuple(
         _row(_merged(defaults, entry), f"{name}, row {entry.get('name', i + 1)!r}")
         for i, entry in enumerate(entries)
@@ -170,8 +172,10 @@ def _merged(defaults: Fields, entry: Fields) -> dict[str, Any]:
     merged = dict(defaults)
     for key, value in entry.items():
         inner = merged.get(key)
-        both = isinstance(value, dict) and isinstance(inner, dict)
-        merged[key] = {**inner, **value} if both else value
+        if isinstance(value, dict) and isinstance(inner, dict):
+            merged[key] = {**inner, **value}
+        else:
+            merged[key] = value
     return merged
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -81,7 +82,7 @@ def _final(found: Subject, asked: Measure, tick: Tick) -> Edge:
         tick(f"training, eta lambda_0 = {rate:.2f}")
         eta = rate / start.curvature
         what = {"measurement": "run", "eta": eta, "steps": asked.steps}
-        ran = start.store.recall(what, lambda eta=eta: trained(start, eta, asked.steps))
+        ran = start.store.recall(what, partial(trained, start, eta, asked.steps))
         if not ran["diverged"]:
             ends.append(eta * ran["curvature"])
     return _point(max(ends) if ends else math.nan)

@@ -36,7 +36,7 @@ class Subject:
         """Return the share of held-out images that are right at some parameters."""
         torch = torch_part()
         with torch.no_grad():
-            inputs = torch.as_tensor(self.X)
+            inputs = torch.tensor(self.X)
             outputs = torch.func.functional_call(self.start.problem.module, point, (inputs,))
         return float(np.mean(_classes(outputs.numpy()) == self.labels))
 

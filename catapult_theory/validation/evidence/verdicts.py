@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 from catapult_theory.validation.evidence.medians import Median
 from catapult_theory.validation.evidence.rows import Criterion
@@ -60,7 +61,7 @@ def _within(criterion: Criterion, found: Median) -> str:
 
 
 def _non_increasing(medians: Sequence[Median]) -> str:
-    pairs = list(zip(medians, medians[1:], strict=False))
+    pairs = list(pairwise(medians))
     if any(wider.low > narrower.high for narrower, wider in pairs):
         return FAILS
     if not all(math.isfinite(m.value) for m in medians):
