@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from catapult_theory.cli.app import app
@@ -48,13 +49,14 @@ def evidence(
 
 
 def _table(result: Any) -> Table:
-    table = Table("row", "prediction (source)", "criterion", "median [interval]", "starts",
-                  "verdict")  # fmt: skip
+    table = Table()
+    table.add_column("row", no_wrap=True)
+    for head in ("criterion", "median [interval]", "starts", "verdict"):
+        table.add_column(head)
     for found in result.rows:
-        name, prediction, _, criterion, shown, starts, verdict = found.cells
+        name, _, _, criterion, shown, starts, verdict = (escape(cell) for cell in found.cells)
         colour = COLOURS.get(verdict, "dim")
-        table.add_row(name, prediction, criterion, shown.replace("[", r"\["), starts,
-                      f"[{colour}]{verdict}[/]")  # fmt: skip
+        table.add_row(name, criterion, shown, starts, f"[{colour}]{verdict}[/]")
     return table
 
 

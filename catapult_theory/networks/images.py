@@ -119,7 +119,7 @@ def images(name: str, samples: int = 1000, protocol: str = "classes") -> Dataset
     Examples
     --------
     >>> print(images("digits", 100))
-    digits (classes): m = 100 samples, d = 64 inputs (rank 50), k = 10 outputs
+    digits (classes): m = 100 samples, d = 64 inputs (rank 53), k = 10 outputs
     """
     if name not in SETS:
         raise unknown_name("image set", name, SETS)

@@ -44,12 +44,12 @@ CHOICES = {
 }  # fmt: skip
 
 
-def bundled(quick: str = "criteria") -> tuple[EvidenceRow, ...]:
+def bundled(name: str = "criteria") -> tuple[EvidenceRow, ...]:
     """Return the rows that come with the package.
 
     Parameters
     ----------
-    quick : str
+    name : str
         "criteria" for the study, "quick" for a few rows of tiny networks.
 
     Returns
@@ -62,8 +62,8 @@ def bundled(quick: str = "criteria") -> tuple[EvidenceRow, ...]:
     >>> rows[0].name, str(rows[0].criterion)
     ('uv-edge', 'median in [3.98, 4.02]')
     """
-    file = files("catapult_theory.validation.evidence") / f"{quick}.toml"
-    return parse(file.read_text(encoding="utf-8"), f"{quick}.toml")
+    file = files("catapult_theory.validation.evidence") / f"{name}.toml"
+    return parse(file.read_text(encoding="utf-8"), f"{name}.toml")
 
 
 def read(path: str | Path) -> tuple[EvidenceRow, ...]:
