@@ -78,6 +78,12 @@ def test_another_schema_is_refused(files, tmp_path):
         ct.PhaseMap.load(copy)
 
 
+def test_words_in_place_of_numbers_are_refused(files, tmp_path):
+    copy = changed(files[1.1], tmp_path, cycle_period=(0, "two"))
+    with pytest.raises(ct.InputError, match="cannot read"):
+        certificate_file.read(copy)
+
+
 def witness(record, row):
     """|p| and a of the middle of a cell when its trap begins."""
     x0, x1, y0, y1 = map(float, record.box(row))
@@ -212,7 +218,10 @@ class TestWithBalls:
 
     @pytest.mark.parametrize(
         ("name", "value"),
-        [("cycle_y_high", 0.5), ("cycle_x_high", 3.5), ("cycle_period", 3), ("cycle_x_low", 3.0)],
+        [
+            *(("cycle_y_high", 0.5), ("cycle_x_high", 3.5), ("cycle_x_low", 3.0)),
+            *(("cycle_period", 3), ("cycle_period", 1e18), ("cycle_period", math.nan)),
+        ],
     )
     def test_another_box_of_the_cycle_is_rejected(self, files, tmp_path, name, value):
         row, _ = self.row_of(files[1.1], "cycle")

@@ -20,6 +20,8 @@ from catapult_theory.errors import MissingBackend
 PRECISION = 128
 # How finely the box of a cycle is cut here.
 CYCLE_PIECES = 64
+# No certifier looks for a longer cycle, and a check ends.
+LONGEST = 64
 
 Box = tuple[Fraction, Fraction, Fraction, Fraction]
 Matrix = tuple[Any, Any, Any, Any]
@@ -194,11 +196,16 @@ def cycle_contracts(kappa: Fraction, cycle: Mapping[str, float]) -> bool:
         max(|X| / d, |Y| / h), d and h its half width and height, and no fewer steps meet it.
     """
     needed = ("period", "x_low", "x_high", "y_high")
-    if not all(name in cycle for name in needed):
+    if not all(math.isfinite(cycle.get(name, math.nan)) for name in needed):
         return False
     period = int(cycle["period"])
     low, high, top = (Fraction(cycle[name]) for name in needed[1:])
-    return 0 <= low < high and top > 0 and period >= 1 and _contracts(kappa, period, low, high, top)
+    return (
+        0 <= low < high
+        and top > 0
+        and 1 <= period <= LONGEST
+        and _contracts(kappa, period, low, high, top)
+    )
 
 
 @cache

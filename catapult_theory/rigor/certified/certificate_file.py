@@ -166,7 +166,9 @@ def read(path: str | Path) -> Record:
                     f"{path} has schema {attrs.get('schema')!r}, this check knows {SCHEMA!r}"
                 )
             columns = {name: file[name][...] for name in _DTYPES}
-    except (OSError, KeyError) as cause:
+            for name in ("kappa", "box_x", "box_y", *(k for k in attrs if k.startswith("cycle_"))):
+                np.asarray(attrs[name], dtype=float)
+    except (OSError, KeyError, TypeError, ValueError) as cause:
         raise InputError(f"cannot read a certified phase map from {path}: {cause}") from cause
     return Record(columns, attrs)
 
