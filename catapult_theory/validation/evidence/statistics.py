@@ -85,7 +85,8 @@ def _final(found: Subject, asked: Measure, tick: Tick) -> Edge:
         ran = start.store.recall(what, partial(trained, start, eta, asked.steps))
         if not ran["diverged"]:
             ends.append(eta * ran["curvature"])
-    return _point(max(ends) if ends else math.nan)
+    # A curvature whose bound was not met is NaN, and so is then the largest.
+    return _point(float(np.max(ends)) if ends else math.nan)
 
 
 def _catapult(found: Subject, asked: Measure, tick: Tick) -> Edge:
