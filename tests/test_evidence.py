@@ -274,6 +274,16 @@ def test_the_other_statistics_are_numbers(statistic, folder):
     assert edge.low == edge.high
 
 
+@pytest.mark.parametrize(("ends", "low", "high"), [((2.0, 2.2), 2.0, np.inf), ((9.0, 12.0), 0, 9)])
+def test_an_edge_outside_of_the_scan_is_said_to_be_there(ends, low, high, folder):
+    row = QUICK["quick-divergence-relu"]
+    measure = replace(row.measure, low=ends[0], high=ends[1])
+    result = study([replace(row, measure=measure, seeds=1)], 10)
+    (edge,) = result.rows[0].values[32]
+    assert edge.low == pytest.approx(low, rel=0.2)
+    assert edge.high == pytest.approx(high)
+
+
 def test_the_command_writes_table_data_and_figure(quick, tmp_path):
     arguments = ["evidence", "--quick", "--budget", "5", "--out", str(tmp_path / "found")]
     done = CliRunner().invoke(cli.app, arguments)

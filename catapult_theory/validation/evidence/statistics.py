@@ -66,11 +66,17 @@ def _onset_distance(found: Subject, asked: Measure, tick: Tick) -> Edge:
 
 
 def _divergence(found: Subject, asked: Measure, tick: Tick) -> Edge:
-    log = math.log
-    edge = first_boundary(
-        lambda x: np.bool_(_run(found, asked.steps, math.exp(float(x)), tick)["diverged"]),
-        log(asked.low), log(asked.high), STRIDE, asked.tolerance,
-    )  # fmt: skip
+    log, tried = math.log, [0.0]
+
+    def diverges(x: Any) -> Any:
+        rate = math.exp(float(x))
+        ran = _run(found, asked.steps, rate, tick)
+        tried.append(rate)
+        return np.bool_(ran["diverged"])
+
+    edge = first_boundary(diverges, log(asked.low), log(asked.high), STRIDE, asked.tolerance)
+    if math.isinf(edge.high):
+        return Edge(max(tried), math.inf)
     low = 0.0 if edge.low == -math.inf else float(np.exp(edge.low))
     return Edge(low, float(np.exp(edge.high)))
 

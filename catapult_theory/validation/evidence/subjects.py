@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -71,8 +72,12 @@ def _problem(row: EvidenceRow, width: int, seed: int, X: Array, Y: Array) -> Tor
     return torch_problem(whole, X, targets, row.loss)
 
 
+@lru_cache(maxsize=2)
 def _arrays(data: Data) -> tuple[Array, Array]:
-    """Return inputs and targets, those held out last; all are centred and scaled together."""
+    """Return inputs and targets, those held out last; all are centred and scaled together.
+
+    Kept for the next start, since reading a set can take longer than a short run.
+    """
     if data.name == "one":
         return np.ones((1, 1)), np.zeros((1, 1))
     source = images if data.centred else raw_images
