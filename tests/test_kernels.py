@@ -177,11 +177,13 @@ SLOPES = {
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
+# Sizes of test_matrix_kernels: what was compiled there is found on disk.
 @pytest.mark.parametrize(
-    ("loss", "outputs"), [("squared", 1), ("logistic", 2), ("softmax_cross_entropy", 3)]
+    ("loss", "outputs", "d"),
+    [("squared", 1, 10), ("logistic", 1, 11), ("softmax_cross_entropy", 3, 20)],
 )
-def test_matrix_kernels_follow_raw_training(backend, loss, outputs):
-    width, d, m, eta = 12, 4, 9, 0.4
+def test_matrix_kernels_follow_raw_training(backend, loss, outputs, d):
+    width, m, eta = 24, 9, 0.4
     rng = np.random.default_rng(outputs)
     x, t = rng.normal(size=(m, d)), np.sign(rng.normal(size=(m, outputs)))
     if loss == "softmax_cross_entropy":

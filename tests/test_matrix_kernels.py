@@ -22,21 +22,18 @@ WIDTH = 512.0
 ORBIT = 1e-12
 EPS = float(np.finfo(float).eps)
 
-# Outputs, inputs, samples, loss: rows in groups of lanes (10, 5), along one lane (64, 37), blocks
+# Outputs, inputs, samples, loss: rows in groups of lanes (10, 5), along one lane (37, 64), blocks
 # (k > 1); sizes off the vector width; more and fewer samples than inputs; losses without a
-# turned basis.
-CASES = (
-    (1, 10, 40, "squared"),
-    (1, 5, 3, "squared"),
-    (1, 64, 100, "squared"),
-    (1, 37, 12, "squared"),
-    (3, 17, 9, "squared"),
-    (10, 24, 40, "squared"),
-    (3, 20, 30, "softmax_cross_entropy"),
-    (1, 11, 20, "logistic"),
-)
-NAMES = ["-".join(map(str, case)) for case in CASES]
-SHORT, LONG, BLOCKS = CASES[0], CASES[2], CASES[4]
+# turned basis. Every number of outputs and inputs is compiled for itself, for seconds.
+SHORT, FEW = (1, 10, 40, "squared"), (1, 10, 6, "squared")
+LONG, LONG_FEW = (1, 37, 60, "squared"), (1, 37, 12, "squared")
+BLOCKS, SOFTMAX = (3, 17, 9, "squared"), (3, 20, 30, "softmax_cross_entropy")
+CASES = (SHORT, FEW, LONG, LONG_FEW, BLOCKS, SOFTMAX, (1, 11, 20, "logistic"))
+MORE = ((1, 5, 3, "squared"), (1, 64, 100, "squared"), (10, 24, 40, "squared"))
+ALL = [
+    pytest.param(case, id="-".join(map(str, case)), marks=[pytest.mark.full] * (case in MORE))
+    for case in CASES + MORE
+]
 
 
 @cache
@@ -90,7 +87,7 @@ def deviation(case, eta, scale=1.0):
     return worst
 
 
-@pytest.mark.parametrize("case", CASES, ids=NAMES)
+@pytest.mark.parametrize("case", ALL)
 def test_orbits_are_those_of_the_array_target(case):
     eta = np.linspace(0.1, 1.0, 5)
     assert deviation(case, eta) <= ORBIT
@@ -98,7 +95,7 @@ def test_orbits_are_those_of_the_array_target(case):
     assert deviation(case, eta, 1 + 1e-9) > ORBIT
 
 
-@pytest.mark.parametrize("case", CASES, ids=NAMES)
+@pytest.mark.parametrize("case", ALL)
 def test_a_step_is_right_to_four_units_of_the_largest_summand(case):
     turned = -(-case[1] // 2)  # the fewest steps that are taken in the turned basis
     for steps in (1, turned):
@@ -112,7 +109,7 @@ def test_a_step_is_right_to_four_units_of_the_largest_summand(case):
         assert apart > 4 * EPS
 
 
-@pytest.mark.parametrize("case", [CASES[1], CASES[3], BLOCKS], ids=["group", "lane", "blocks"])
+@pytest.mark.parametrize("case", [FEW, LONG_FEW, BLOCKS], ids=["group", "lane", "blocks"])
 def test_inputs_that_no_sample_has_keep_their_block_and_drive_the_rest(case):
     start, (X, _) = problem(*case)
     expected, found = both(case, 50, np.full(5, 0.7))
@@ -149,7 +146,7 @@ def test_bits_depend_neither_on_threads_nor_on_the_lanes_beside(case):
     assert bits(k.run(start, 100, data=data, eta=1.0000001 * eta, n=WIDTH)) != bits(whole)
 
 
-@pytest.mark.parametrize("case", [SHORT, CASES[3], BLOCKS], ids=["groups", "lanes", "blocks"])
+@pytest.mark.parametrize("case", [SHORT, LONG, BLOCKS], ids=["groups", "lanes", "blocks"])
 def test_verdicts_are_those_of_the_array_target(case):
     # In units of the top eigenvalue of X^T X / m: lanes that converge, oscillate and diverge.
     eta = np.array([2.0, 0.5, 8.0, np.nan, 30.0, 1.0, 100.0, 0.01, 3.0, 60.0])
@@ -198,7 +195,10 @@ def test_no_steps_give_the_start_back_bit_for_bit(case):
     assert moved.state["W"].tobytes() != start["W"].tobytes()
 
 
-@pytest.mark.parametrize("case", [SHORT, CASES[6]], ids=["groups", "blocks"])
+@pytest.mark.parametrize(
+    "case",
+    [pytest.param(SHORT, id="groups", marks=pytest.mark.full), pytest.param(SOFTMAX, id="blocks")],
+)
 def test_single_precision_keeps_its_digits(case):
     outputs, inputs, _, loss = case
     start, data = problem(*case)
