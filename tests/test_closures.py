@@ -30,6 +30,9 @@ DELICATE = [
     ("tied_autoencoder", "exponential", "unnormalised_sam"),
     ("quadratic", "logistic", "sam"),
     ("quadratic_outputs", "exponential", "normalised"),
+    # A kink makes this orbit sensitive to its start; a small gradient that one is divided by.
+    ("quadratic", "huber", "unnormalised_sam"),
+    ("tied_autoencoder", "squared", "sam"),
 ]
 
 
