@@ -357,6 +357,7 @@ class TestTheCommand:
         assert capsys.readouterr().out == "no GPU: none here: nothing measured\n"
 
 
+@pytest.mark.full
 def test_the_kernels_for_a_gpu_agree_where_there_is_only_a_processor():
     jax = pytest.importorskip("jax")
     from benchmarks import gpu

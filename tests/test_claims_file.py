@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _thread
+import signal
 import sys
 import threading
 import time
@@ -232,8 +233,11 @@ def test_an_interrupted_caller_stops_the_work_and_is_interrupted() -> None:
         _thread.interrupt_main()
         _endless()
 
+    # Programs that a shell starts in the background ignore the signal.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     with pytest.raises(KeyboardInterrupt):
         within(60.0, interrupt)
+    signal.signal(signal.SIGINT, before)
     assert nothing_is_left()
 
 

@@ -83,7 +83,7 @@ def test_matrices_have_named_sides_behind_the_lanes():
     assert path.W.dims == ("step", "seed", "output", "input")
 
 
-@pytest.mark.parametrize("backend", ["array", "numba"])
+@pytest.mark.parametrize("backend", ["array", pytest.param("numba", marks=pytest.mark.full)])
 def test_lanes_equal_single_runs_bit_for_bit_in_any_portions(backend, monkeypatch):
     arguments = {"data": DATA, "backend": backend}
     axes = grid(eta=[0.1, 0.4], n=[16, 256])

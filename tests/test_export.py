@@ -210,7 +210,10 @@ def matrix_program(this, parts):
     return f"{head}{body}\n}}\n"
 
 
-@pytest.mark.parametrize("target", [*PYTHON, "c"])
+# Numba's file of a matrix model takes some twenty seconds to compile.
+@pytest.mark.parametrize(
+    "target", ["array", "jax", "c", pytest.param("numba", marks=pytest.mark.full)]
+)
 @pytest.mark.parametrize("case", MATRIX, ids=lambda case: case[0])
 def test_a_step_of_an_exported_matrix_model_is_the_kernels(catapult, tmp_path, target, case):
     loss, optimizer, outputs = case

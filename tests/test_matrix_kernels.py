@@ -195,10 +195,8 @@ def test_no_steps_give_the_start_back_bit_for_bit(case):
     assert moved.state["W"].tobytes() != start["W"].tobytes()
 
 
-@pytest.mark.parametrize(
-    "case",
-    [pytest.param(SHORT, id="groups", marks=pytest.mark.full), pytest.param(SOFTMAX, id="blocks")],
-)
+@pytest.mark.full
+@pytest.mark.parametrize("case", [SHORT, SOFTMAX], ids=["groups", "blocks"])
 def test_single_precision_keeps_its_digits(case):
     outputs, inputs, _, loss = case
     start, data = problem(*case)

@@ -299,6 +299,7 @@ def test_the_edge_of_divergence_lies_at_four_at_every_width():
         assert outcome.diverged[2].all()
 
 
+@pytest.mark.full
 def test_digits_catapult_to_a_flatter_minimum():
     data = digits()
     network = LinearNetwork(64)
