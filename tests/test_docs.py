@@ -25,6 +25,7 @@ from catapult_theory import cli
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PROGRAMS = ("coqc",)
 # Installation and the main job have tests of their own.
 NOT_RUN = ("pip ", "git ", "catapult report", "pytest", "catapult doctor")
 
@@ -41,9 +42,11 @@ class Block:
         """What the block needs and this machine has not."""
         if self.language == "c":
             return "" if shutil.which("gcc") else "gcc"
-        if self.needs is None or shutil.which(self.needs) or importlib.util.find_spec(self.needs):
+        if self.needs is None:
             return ""
-        return self.needs
+        # A program of a package's name, such as z3, does not bring the package.
+        find = shutil.which if self.needs in PROGRAMS else importlib.util.find_spec
+        return "" if find(self.needs) else self.needs
 
 
 def blocks(page: str) -> list[Block]:
