@@ -46,7 +46,7 @@ def mnist(samples: int = 1000, protocol: str = "classes") -> Dataset:
     Examples
     --------
     >>> print(mnist(500))  # doctest: +SKIP
-    MNIST (classes): m = 500 samples, d = 784 inputs (rank 461), k = 10 outputs
+    MNIST (classes): m = 500 samples, d = 784 inputs (rank 499), k = 10 outputs
     """
     return normalised(_drawn("MNIST", *_mnist_pixels(), samples, protocol))
 

@@ -269,9 +269,36 @@ def reduced(X: Array, Y: Array) -> tuple[Array, Array, Array]:
     >>> X.shape, Q.shape
     ((1, 1), (3, 1))
     """
+    P, S, Qt = singular_parts(X)
+    scale = np.sqrt(len(S) / len(X))
+    return np.diag(scale * S), scale * (P.T @ Y), Qt.T
+
+
+def singular_parts(X: Array) -> tuple[Array, Array, Array]:
+    """Return P, S, Q^T of X = P S Q^T with the r = rank X positive singular values alone.
+
+    Parameters
+    ----------
+    X : array, shape (m, d)
+
+    Returns
+    -------
+    P : array, shape (m, r)
+    S : array, shape (r,)
+    Qt : array, shape (r, d)
+
+    Raises
+    ------
+    InputError
+        If X is zero.
+
+    Examples
+    --------
+    >>> [a.shape for a in singular_parts(np.ones((5, 3)))]
+    [(5, 1), (1,), (1, 3)]
+    """
     P, S, Qt = np.linalg.svd(X, full_matrices=False)
     r = int((np.max(X.shape) * np.finfo(float).eps * S[0] < S).sum())
     if r == 0:
         raise InputError("X is zero: there is nothing to train on")
-    scale = np.sqrt(r / len(X))
-    return np.diag(scale * S[:r]), scale * (P[:, :r].T @ Y), Qt[:r].T
+    return P[:, :r], S[:r], Qt[:r]

@@ -20,6 +20,7 @@ from catapult_theory.errors import InputError
 from catapult_theory.networks import gaussian_start, top_eigenvalue, train_network
 from catapult_theory.networks.datasets import Dataset
 from catapult_theory.networks.images import mnist
+from catapult_theory.validation.boundary import singular_parts
 from catapult_theory.validation.controls import with_wrong_coefficient
 from catapult_theory.validation.problem import Pairing, pair
 from catapult_theory.validation.train import sizes_of, states_of
@@ -202,11 +203,8 @@ def principal(data: Any) -> tuple[Array, Array]:
     (5, 1)
     """
     X, Y = (np.asarray(a) for a in data)
-    P, S, _ = np.linalg.svd(X, full_matrices=False)
-    kept = max(X.shape) * np.finfo(float).eps * S[0] < S
-    if not kept.any():
-        raise InputError("X is zero: there is nothing to train on")
-    return P[:, kept] * S[kept], Y.reshape(len(Y), -1)
+    P, S, _ = singular_parts(X)
+    return P * S, Y.reshape(len(Y), -1)
 
 
 def _lam0(both: Pairing, n: int, data: tuple[Array, Array]) -> float:
