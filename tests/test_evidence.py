@@ -12,7 +12,17 @@ from typer.testing import CliRunner
 
 from catapult_theory import cli
 from catapult_theory.errors import CatapultError, InputError
-from catapult_theory.validation.evidence import bundled, chosen, criteria, parse, read, study
+from catapult_theory.validation.evidence import (
+    EvidenceResult,
+    RowResult,
+    bundled,
+    chosen,
+    criteria,
+    load,
+    parse,
+    read,
+    study,
+)
 from catapult_theory.validation.evidence.medians import Median, median_of
 from catapult_theory.validation.evidence.rows import Criterion
 from catapult_theory.validation.evidence.verdicts import verdict
@@ -71,6 +81,30 @@ def test_a_repeated_study_trains_nothing(quick, monkeypatch):
         monkeypatch.setattr(f"{module}.descend", train)
     again = study([*QUICK.values(), WRONG], 10)
     assert again.to_json() == quick.to_json()
+
+
+def test_a_study_is_read_back_with_the_verdicts_worked_out_again(quick, tmp_path):
+    file = tmp_path / "results.json"
+    content = json.loads(quick.to_json())
+    for row in content["rows"]:
+        row["verdict"] = "holds"
+    file.write_text(json.dumps(content))
+    assert load(file) == quick
+
+
+def test_starts_without_an_edge_or_a_survivor_are_read_back(folder, tmp_path):
+    lost = (Edge(40.0, np.inf), Edge(np.nan, np.nan))
+    there = EvidenceResult((RowResult(ONSET, {128: lost}),), "finished", {})
+    (tmp_path / "results.json").write_text(there.to_json())
+    (back,) = load(tmp_path / "results.json").rows
+    assert str(back.values) == str({128: lost})
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"rows": [{}]}', '{"rows": 3}'])
+def test_what_is_no_study_is_refused(tmp_path, text):
+    (tmp_path / "results.json").write_text(text)
+    with pytest.raises(InputError, match="is not a results"):
+        load(tmp_path / "results.json")
 
 
 def test_what_the_budget_does_not_reach_is_not_measured(folder):

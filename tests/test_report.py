@@ -13,13 +13,14 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from catapult_theory.errors import CatapultError, InputError, OutputError
-from catapult_theory.report import pipeline, stages
+from catapult_theory.report import evidence_stage, pipeline, stages
 from catapult_theory.report.cells import cells_of, math, printed, prose, render
 from catapult_theory.report.page import page
 from catapult_theory.report.pipeline import write_report
 from catapult_theory.report.section import Section, Settings, Table
 from catapult_theory.report.style import save
 from catapult_theory.report.tables import as_text
+from catapult_theory.validation.evidence import load, published
 
 FOLDER = Path(__file__).parent.parent / "derivations"
 
@@ -217,3 +218,22 @@ def test_quick_report_does_the_whole_job(tmp_path):
     with xr.open_dataset(paths.data / "exactness.nc", engine="h5netcdf") as found:
         assert bool((found.error <= found.tolerance).all())
         assert bool((found.control > found.tolerance).all())
+
+
+def test_the_evidence_is_shown_as_measured_before_with_its_verdicts(tmp_path):
+    settings = Settings(tmp_path, True, 0, None)
+    for folder in (settings.figures, settings.data):
+        folder.mkdir()
+    section = evidence_stage.evidence_stage(settings, lambda i, n: None)
+    (table,) = section.tables
+    rows = {row[0]: row for row in table.rows}
+    assert rows["uv-edge"][-1] == "holds"
+    assert "measured beforehand" in section.text
+    assert (settings.figures / "evidence.svg").exists()
+    assert load(settings.data / "evidence.json").summary == published().summary
+
+
+def test_a_report_without_the_measured_study_says_so(monkeypatch, tmp_path):
+    monkeypatch.setattr(evidence_stage, "published", lambda: None)
+    section = evidence_stage.evidence_stage(Settings(tmp_path, True, 0, None), lambda i, n: None)
+    assert "not part of this installation" in section.text

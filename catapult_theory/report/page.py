@@ -13,7 +13,8 @@ from catapult_theory.report.section import Section, Settings
 TITLE = "The catapult mechanism, exactly"
 LEAD = (
     "Update equations derived from the networks as they are written, compiled, run, and held "
-    "against brute-force training. Every number on this page was computed for it."
+    "against brute-force training. Every number on this page was computed for it, but those of the "
+    "section on PyTorch networks, whose training takes hours."
 )
 
 

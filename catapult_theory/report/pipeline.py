@@ -17,6 +17,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from catapult_theory.codegen.labels import versions
 from catapult_theory.errors import InputError, OutputError
+from catapult_theory.report.evidence_stage import evidence_stage
 from catapult_theory.report.page import page
 from catapult_theory.report.section import Section, Settings, Table
 from catapult_theory.report.stages import (
@@ -43,6 +44,7 @@ STAGES: tuple[tuple[str, Stage], ...] = (
     ("exactness", exactness_stage),
     ("width scaling", scaling_stage),
     ("digits boundary", boundary_stage),
+    ("PyTorch networks", evidence_stage),
     ("derivations", text_stage),
 )
 

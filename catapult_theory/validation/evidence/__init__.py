@@ -2,6 +2,7 @@
 
 from catapult_theory.validation.evidence.campaign import study
 from catapult_theory.validation.evidence.criteria import bundled, chosen, parse, read
+from catapult_theory.validation.evidence.published import load, published
 from catapult_theory.validation.evidence.result import EvidenceResult, RowResult
 from catapult_theory.validation.evidence.rows import EvidenceRow
 
@@ -11,7 +12,9 @@ __all__ = [
     "RowResult",
     "bundled",
     "chosen",
+    "load",
     "parse",
+    "published",
     "read",
     "study",
 ]

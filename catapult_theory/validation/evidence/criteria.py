@@ -128,7 +128,7 @@ def parse(text: str, name: str = "criteria") -> tuple[EvidenceRow, ...]:
     if not isinstance(defaults, dict):
         raise InputError(f"{name}: defaults must be a table, written [defaults]")
     found = tuple(
-        _row(_merged(defaults, entry), f"{name}, row {entry.get('name', i + 1)!r}")
+        row_of(_merged(defaults, entry), f"{name}, row {entry.get('name', i + 1)!r}")
         for i, entry in enumerate(entries)
     )
     names = [row.name for row in found]
@@ -179,7 +179,25 @@ def _merged(defaults: Fields, entry: Fields) -> dict[str, Any]:
     return merged
 
 
-def _row(entry: Fields, where: str) -> EvidenceRow:
+def row_of(entry: Fields, where: str) -> EvidenceRow:
+    """Return a row from its tables, in which nothing is left out.
+
+    Parameters
+    ----------
+    entry : mapping
+        As in the file, or as ``dataclasses.asdict`` of a row.
+    where : str
+        For messages.
+
+    Returns
+    -------
+    EvidenceRow
+
+    Raises
+    ------
+    InputError
+        As for `read`.
+    """
     fields = _checked(entry, "row", where)
     tables = {
         key: _checked(fields[key], key, where)
