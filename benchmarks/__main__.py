@@ -16,7 +16,9 @@ from benchmarks.machine import machine, settled
 from benchmarks.measuring import Answer, Setting
 
 # Modules with answers(setting); one that is not there is named.
-QUESTIONS = ("lanes", "trajectories", "orbit", "full_model", "width", "linear_network")
+QUESTIONS = (
+    "lanes", "trajectories", "orbit", "full_model", "width", "linear_network", "training_runs",
+)  # fmt: skip
 
 
 def options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
