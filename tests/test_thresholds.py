@@ -91,13 +91,18 @@ def test_scans_find_the_first_change_of_each_lane():
             scanned_boundary(lambda v: v > 0, **bad)
 
 
-def test_command_prints_the_table(monkeypatch):
+def test_command_prints_the_table_and_writes_it(monkeypatch, tmp_path):
     room = import_module("catapult_theory.validation.thresholds")
     few = [("uv, gd", lambda: linear_threshold(models.uv(), n=8, seeds=1, steps=300))]
     monkeypatch.setattr(room, "threshold_cases", lambda **_: few)
-    result = CliRunner().invoke(app, ["thresholds", "--quick"])
+    file = tmp_path / "thresholds.md"
+    result = CliRunner().invoke(app, ["thresholds", "--quick", "--out", str(file)])
     assert result.exit_code == 0, result.output
     assert "2/lam" in result.output
+    assert file.read_text().splitlines()[2].startswith("| uv, gd | a minimum loses its stability |")
+    lost = CliRunner().invoke(app, ["thresholds", "--out", str(tmp_path / "none" / "x.md")])
+    assert lost.exit_code == 2
+    assert "cannot write" in lost.stderr
     wrong = [("uv, gd", lambda: replace(few[0][1](), value=np.array([9.0])))]
     monkeypatch.setattr(room, "threshold_cases", lambda **_: wrong)
     assert CliRunner().invoke(app, ["thresholds"]).exit_code == 1

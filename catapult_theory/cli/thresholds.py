@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -10,6 +12,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from catapult_theory.cli.app import app
+from catapult_theory.errors import OutputError
 
 SHOWN = 3
 
@@ -19,30 +22,50 @@ def thresholds(
     quick: Annotated[bool, typer.Option("--quick", help="fewer networks, wider brackets")] = False,
     width: Annotated[int, typer.Option(help="width n of the networks")] = 32,
     seeds: Annotated[int | None, typer.Option(help="networks for each threshold")] = None,
+    out: Annotated[Path | None, typer.Option(help="Markdown file to write")] = None,
 ) -> None:
-    """Print every threshold in closed form beside its measurement on trained raw networks."""
+    """Print every threshold in closed form beside its measurement on trained raw networks.
+
+    Exit code 1 if one disagrees. Interrupted, the thresholds done are kept.
+    """
     from catapult_theory.validation.thresholds import Threshold, threshold_cases
 
-    table = Table(title="thresholds", show_lines=True)
-    for column in ("training", "what changes", "closed form", "value", "measured", "agreement"):
-        table.add_column(column, overflow="fold")
     cases = threshold_cases(quick=quick, n=width, seeds=seeds)
     found: list[Threshold] = []
     try:
-        with Progress(transient=True) as bar:
+        with Progress(console=Console(stderr=True), transient=True) as bar:
             task = bar.add_task("training networks", total=len(cases))
             for what, measure in cases:
                 bar.update(task, description=what)
                 found.append(measure())
                 bar.advance(task)
     finally:
-        for row in found:
-            values = "\n".join(f"{v:.5g}" for v in row.value[:SHOWN])
-            pairs = zip(row.low[:SHOWN], row.high[:SHOWN], strict=True)
-            brackets = "\n".join(f"[{a:.5g}, {b:.5g}]" for a, b in pairs)
-            word = row.verdict
-            table.add_row(row.name, row.meaning, str(row.expr), values, brackets, word)
         if found:
-            Console().print(table)
+            Console().print(_table(found))
+        if out is not None:
+            _write(out, found)
     if not all(row.passed for row in found):
         raise typer.Exit(1)
+
+
+def _table(found: Sequence[Any]) -> Table:
+    from catapult_theory.validation.thresholds import HEAD
+
+    table = Table(title="thresholds", show_lines=True)
+    for column in HEAD:
+        # A number that is broken over two lines cannot be read.
+        table.add_column(column, overflow="fold", no_wrap=column in ("value", "measured"))
+    for row in found:
+        table.add_row(*("\n".join(cell.split("\n")[:SHOWN]) for cell in row.cells))
+    return table
+
+
+def _write(path: Path, found: Sequence[Any]) -> None:
+    from catapult_theory.validation.thresholds import HEAD
+
+    lines = [HEAD, ("---",) * len(HEAD)]
+    lines += [tuple(cell.replace("\n", "<br>") for cell in row.cells) for row in found]
+    try:
+        path.write_text("".join(f"| {' | '.join(line)} |\n" for line in lines), encoding="utf-8")
+    except OSError as cause:
+        raise OutputError(f"cannot write {path}: {cause.strerror or cause}") from cause

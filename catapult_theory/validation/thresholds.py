@@ -42,6 +42,7 @@ SETTLING_STEPS = 1500
 PERTURBATION = 1e-6
 GROWN = 1e3
 WRONG_BY = 1.05
+HEAD = ("training", "what changes", "closed form", "value", "measured", "agreement")
 # A settled cycle changes by rounding alone, some units in the last place of the output.
 ROUNDING, VISIBLE, SATURATED = 1e-12, 1e-6, 1e-3
 
@@ -92,13 +93,22 @@ class Threshold:
         """The outcome in a word."""
         return "agrees" if self.passed else "DISAGREES"
 
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """The row of a table, under `HEAD`; a line for each network."""
+        values = [f"{v:.5g}" for v in self.value]
+        ends = zip(self.low, self.high, strict=True)
+        brackets = [f"[{a:.5g}, {b:.5g}]" for a, b in ends]
+        return (
+            self.name, self.meaning, str(self.expr), "\n".join(values), "\n".join(brackets),
+            self.verdict,
+        )  # fmt: skip
+
     def __str__(self) -> str:
-        brackets = ", ".join(
-            f"[{a:.5g}, {b:.5g}]" for a, b in zip(self.low, self.high, strict=True)
+        name, meaning, expr, values, brackets, verdict = (
+            cell.replace("\n", ", ") for cell in self.cells
         )
-        values = ", ".join(f"{v:.5g}" for v in self.value)
-        said = f"{self.name}, {self.meaning}: {self.expr} = {values}"
-        return f"{said}; measured {brackets}; {self.verdict}"
+        return f"{name}, {meaning}: {expr} = {values}; measured {brackets}; {verdict}"
 
 
 def thresholds(
