@@ -32,9 +32,9 @@ CLASSICAL = ROOTS | {"Classical_Prop.classic"}
 # What the theorems of each statement rest on, no more and no less.
 AXIOMS = {
     **dict.fromkeys(("T2", "T3", "T7", "trap", "factor", "trap_y", "escape"), REALS),
-    **dict.fromkeys(("trap_s",), REALS),
+    **dict.fromkeys(("trap_s", "cone"), REALS),
     **dict.fromkeys(("T4", "T5", "wd", "convergence", "flat", "samples-A", "samples-B"), ROOTS),
-    **dict.fromkeys(("samples-C", "samples-D", "cone", "classes"), ROOTS),
+    **dict.fromkeys(("samples-C", "samples-D", "classes"), ROOTS),
     **dict.fromkeys(("T1", "T6", "edge", "edge-2", "divergence", "sharp"), CLASSICAL),
     **dict.fromkeys(("samples-step", "box", "cycle"), CLASSICAL),
     **dict.fromkeys(("closure-uv", "closure-uv-label"), CLASSICAL),
