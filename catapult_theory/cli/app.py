@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated, Any
 
 import typer
@@ -34,6 +35,8 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 
+# Columns of a table that goes to a file; $COLUMNS says otherwise.
+WIDE = 160
 MODEL_HELP = (
     "a model of the zoo: uv, linear, quadratic_activation, ...; after a colon label (a symbol) or "
     "a number for the label, such as uv:0.5, k for any number of outputs (linear:k), or "
@@ -51,6 +54,20 @@ LossName = Annotated[
 OptimizerName = Annotated[str, typer.Option("--optimizer", help=OPTIMIZER_HELP)]
 Inputs = Annotated[int | None, typer.Option("--inputs", help="matrix models: inputs d")]
 Outputs = Annotated[int, typer.Option("--outputs", help="matrix models: outputs k")]
+
+
+def show(table: Any) -> None:
+    """Print a table: as wide as the terminal, wide enough to be read where it goes to a file.
+
+    Parameters
+    ----------
+    table : rich.table.Table
+    """
+    from rich.console import Console
+
+    console = Console()
+    aside = not console.is_terminal and "COLUMNS" not in os.environ
+    (Console(width=WIDE) if aside else console).print(table)
 
 
 def model_of(name: str, inputs: int | None = None, outputs: int = 1) -> Any:

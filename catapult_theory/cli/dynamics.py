@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from catapult_theory.cli.app import (
@@ -19,6 +18,7 @@ from catapult_theory.cli.app import (
     app,
     model_of,
     numbers,
+    show,
 )
 from catapult_theory.errors import InputError, OutputError
 
@@ -162,7 +162,7 @@ def _print_runs(dataset: Any) -> None:
         table.add_column(column, justify="right")
     for _, row in rows.iterrows():
         table.add_row(*(_shown(row[c]) for c in columns))
-    Console().print(table)
+    show(table)
 
 
 def _shown(value: Any) -> str:

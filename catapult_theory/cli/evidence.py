@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from catapult_theory.cli.app import app
+from catapult_theory.cli.app import app, show
 from catapult_theory.errors import InputError, OutputError
 
 COLOURS = {"holds": "green", "fails": "red", "undecided": "yellow", "censored": "yellow"}
@@ -39,7 +39,7 @@ def evidence(
     _make_folder(out)
     console = Console(stderr=True)
     result = study(wanted, budget, console if console.is_terminal else None)
-    Console().print(_table(result))
+    show(_table(result))
     typer.echo(result.summary)
     if out is not None:
         _write(result, out)

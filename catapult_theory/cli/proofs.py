@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from catapult_theory.cli.app import app
+from catapult_theory.cli.app import app, show
 
 if TYPE_CHECKING:
     from catapult_theory.rigor.proofs.registry import Proof
@@ -48,7 +48,6 @@ def prove(
 
 
 def _print_table(proofs: list[Proof]) -> None:
-    from rich.console import Console
     from rich.table import Table
 
     known = sorted({axiom for p in proofs for axiom in p.axioms})
@@ -59,7 +58,7 @@ def _print_table(proofs: list[Proof]) -> None:
         numbers = " ".join(str(known.index(axiom) + 1) for axiom in p.axioms)
         result, colour = p.status.replace("-", " "), _COLOURS[p.status]
         table.add_row(p.statement, p.theorem, p.file, f"[{colour}]{result}[/{colour}]", numbers)
-    Console().print(table)
+    show(table)
     for number, axiom in enumerate(known, 1):
         typer.echo(f"axiom {number}: {axiom}")
     for detail in dict.fromkeys(f"{p.file}: {p.detail}" for p in proofs if p.detail):

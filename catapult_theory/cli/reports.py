@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from catapult_theory.cli.app import app
+from catapult_theory.cli.app import app, show
 
 
 @app.command(epilog="Example: catapult report --out my-report")
@@ -39,7 +39,7 @@ def doctor() -> None:
     parts = examine()
     for part in parts:
         table.add_row(part.name, part.purpose, part.version or "[red]missing[/red]")
-    Console().print(table)
+    show(table)
     for part in parts:
         if part.version is None:
             typer.echo(f"to get {part.name}: {part.remedy}")

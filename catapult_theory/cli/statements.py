@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from catapult_theory.cli.app import app
+from catapult_theory.cli.app import app, show
 
 if TYPE_CHECKING:
     from catapult_theory.rigor.statements.statement import Checked, Statement
@@ -55,7 +55,6 @@ def statements(
 
 
 def _print_table(wanted: tuple[Statement, ...], found: dict[str, Checked]) -> None:
-    from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
@@ -75,7 +74,7 @@ def _print_table(wanted: tuple[Statement, ...], found: dict[str, Checked]) -> No
             statement.check.how,
             result,
         )
-    Console().print(table)
+    show(table)
 
 
 def _short(detail: str) -> str:

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from catapult_theory.cli.app import app
+from catapult_theory.cli.app import app, show
 from catapult_theory.errors import OutputError
 
 SHOWN = 3
@@ -41,7 +41,7 @@ def thresholds(
                 bar.advance(task)
     finally:
         if found:
-            Console().print(_table(found))
+            show(_table(found))
         if out is not None:
             _write(out, found)
     if not all(row.passed for row in found):
