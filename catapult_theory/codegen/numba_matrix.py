@@ -12,7 +12,7 @@ from catapult_theory.codegen.bodies import function, names, packed, size_lines, 
 from catapult_theory.codegen.execution import LoopExecutor
 from catapult_theory.codegen.lowering import Program, judged_names, next_name
 from catapult_theory.codegen.numba_fused_run import DiagonalExecutor
-from catapult_theory.codegen.numba_parts import JIT, filled, indented, judgement
+from catapult_theory.codegen.numba_parts import JIT, indented, judgement, time_loop
 from catapult_theory.codegen.numba_statements import Writer
 from catapult_theory.codegen.passes import DATA, PARAMETERS, STEP
 
@@ -72,39 +72,6 @@ HELPERS = {
     "logsumexp": LOGSUMEXP,
     "softmax_logsumexp": BOTH,
 }
-
-LOOP = '''{JIT}
-def {NAME}(first, last, steps, {EXTRA}{INPUTS}, loss, peak_loss, peak_step, status, status_step):
-    """Run lanes first to last; the state is replaced by the final one.{DOC}"""
-{SIZES}
-{BUFFERS}
-{PREPARE}
-    for lane in range(first, last):
-{LOAD}
-        peak, when, largest, now = -np.inf, 0, 0.0, np.nan
-        verdict, decided, t = UNDECIDED, steps, 0
-        if {NAN}:
-            verdict, decided, peak, t = INVALID, 0, np.nan, -1
-        while verdict == UNDECIDED:
-            {RESULTS} = evaluate({ARGUMENTS})
-{RECORD}
-            if now > peak or t == 0:
-                peak, when = now, t
-{LARGEST}
-            if {DIVERGED}:
-                verdict, decided = DIVERGED, t
-{CONVERGED}
-            elif t == steps:
-                break
-            elif {OVERFLOWED}:
-                verdict, decided = DIVERGED, t + 1
-            else:
-{SWAP}
-                t += 1
-{FILL}
-        loss[lane], peak_loss[lane], peak_step[lane] = now, peak, when
-        status[lane], status_step[lane] = verdict, decided
-{STORE}'''
 
 
 def functions(update_map: Any, program: Program, dtype: str) -> list[str]:
@@ -203,10 +170,7 @@ def _loop(writer: Writer, kept: bool) -> str:
     prepare = [f"{packed(once)[1:-1]} = prepare({', '.join(names(program.data))})"] if once else []
     sound = [*(f"all_finite({x})" for x in new)]
     judged = ["now" if k == "loss" else k for k in judged_names(program)]
-    fields = {
-        "NAME": "trajectory" if kept else "run",
-        "DOC": "",
-        "EXTRA": "",
+    parts = {
         "INPUTS": ", ".join([*(f"{x}_lanes" for x in (*state, *parameters)), *names(program.data)]),
         "SIZES": indented(size_lines(program, buffers), 1),
         "BUFFERS": indented(buffers, 1),
@@ -219,18 +183,6 @@ def _loop(writer: Writer, kept: bool) -> str:
         "ARGUMENTS": ", ".join(_evaluate_arguments(program)),
         "OVERFLOWED": f"not ({' and '.join(sound)})",
         "SWAP": indented([f"{x}, {y} = {y}, {x}" for x, y in zip(state, new, strict=True)], 4),
-        "RECORD": "",
-        "FILL": "",
-        "STORE": indented([f"{x}_lanes[lane] = {x}" for x in state], 2),
         **judgement(program, ""),
     }
-    if kept:
-        record = ["if t % every == 0:", *(f"    {x}_rows[t // every, lane] = {x}" for x in state)]
-        fill = [
-            "for row in range((t + every) // every, steps // every + 1):",
-            *(f"    {x}_rows[row, lane] = {x}" for x in state),
-        ]
-        fields["EXTRA"] = f"every, {', '.join(f'{x}_rows' for x in state)}, "
-        fields["DOC"] = "\n\n    Fill the rows with steps 0, every, 2 every, ...\n    "
-        fields["RECORD"], fields["FILL"] = indented(record, 3), indented(fill, 2)
-    return filled(LOOP, fields)
+    return time_loop(program, parts, kept)

@@ -15,7 +15,7 @@ from catapult_theory.codegen.backends import Executor
 from catapult_theory.codegen.bodies import folded, function, names, packed, uses
 from catapult_theory.codegen.header import header
 from catapult_theory.codegen.lowering import Program, expression_program, next_name
-from catapult_theory.codegen.numba_parts import JIT, filled, indented, judgement
+from catapult_theory.codegen.numba_parts import JIT, indented, judgement, time_loop
 from catapult_theory.codegen.numba_spelling import numba_spelling
 from catapult_theory.codegen.passes import STEP
 from catapult_theory.codegen.spelling import write
@@ -40,36 +40,6 @@ def sigmoid(x):
     """1 / (1 + exp(-x)) without overflow."""
     small = np.exp(-np.abs(x))
     return ({{ONE}} if x >= 0.0 else small) / ({{ONE}} + small)'''
-
-SCALAR_LOOP = '''{JIT}
-def {NAME}(first, last, steps, {EXTRA}{INPUTS}, loss, peak_loss, peak_step, status, status_step):
-    """Run lanes first to last; the state is replaced by the final one.{DOC}"""
-    for lane in range(first, last):
-{LOAD}
-        peak, when, largest, now = -np.inf, 0, 0.0, np.nan
-        verdict, decided, t = UNDECIDED, steps, 0
-        if {NAN}:
-            verdict, decided, peak, t = INVALID, 0, np.nan, -1
-        while verdict == UNDECIDED:
-            {RESULTS} = evaluate({ARGUMENTS})
-{RECORD}
-            if now > peak or t == 0:
-                peak, when = now, t
-{LARGEST}
-            if {DIVERGED}:
-                verdict, decided = DIVERGED, t
-{CONVERGED}
-            elif t == steps:
-                break
-            elif {OVERFLOWED}:
-                verdict, decided = DIVERGED, t + 1
-            else:
-                {STATE} = {NEW}
-                t += 1
-{FILL}
-        loss[lane], peak_loss[lane], peak_step[lane] = now, peak, when
-        status[lane], status_step[lane] = verdict, decided
-{STORE}'''
 
 
 def emit(update_map: Any, program: Program, dtype: str) -> str:
@@ -176,31 +146,15 @@ def _loop(program: Program, kept: bool, margin: bool) -> str:
     if hoisted:
         load.append(f"{packed(hoisted)[1:-1]} = constants({', '.join(parameters)})")
     new = [next_name(i.code) for i in program.state]
-    fields = {
-        "NAME": "trajectory" if kept else "run",
-        "DOC": "",
-        "EXTRA": "",
+    parts = {
+        "SIZES": "", "BUFFERS": "", "PREPARE": "",
         "INPUTS": ", ".join(f"{x}_lanes" for x in given),
         "LOAD": indented(load, 2),
         "NAN": " or ".join(f"np.isnan({x})" for x in given),
         "RESULTS": ", ".join("now" if k == "loss" else k for k, _ in program.outputs),
         "ARGUMENTS": ", ".join([*given, *hoisted]),
         "OVERFLOWED": f"not ({' and '.join(f'np.isfinite({x})' for x in new)})",
-        "STATE": ", ".join(state),
-        "NEW": ", ".join(new),
-        "RECORD": "",
-        "FILL": "",
-        "STORE": indented([f"{x}_lanes[lane] = {x}" for x in state], 2),
+        "SWAP": indented([f"{', '.join(state)} = {', '.join(new)}"], 4),
         **judgement(program, f"stability_margin({', '.join(given)})" if margin else ""),
-    }
-    if kept:
-        rows = [f"{x}_rows" for x in state]
-        record = ["if t % every == 0:", *(f"    {x}_rows[t // every, lane] = {x}" for x in state)]
-        fill = [
-            "for row in range((t + every) // every, steps // every + 1):",
-            *(f"    {x}_rows[row, lane] = {x}" for x in state),
-        ]
-        fields["EXTRA"] = f"every, {', '.join(rows)}, "
-        fields["DOC"] = "\n\n    Fill the rows with steps 0, every, 2 every, ...\n    "
-        fields["RECORD"], fields["FILL"] = indented(record, 3), indented(fill, 2)
-    return filled(SCALAR_LOOP, fields)
+    }  # fmt: skip
+    return time_loop(program, parts, kept)
