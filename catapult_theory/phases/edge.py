@@ -9,6 +9,7 @@ import sympy as sp
 
 from catapult_theory.symbolic.invariants import InvariantFactor, edge_factors
 from catapult_theory.symbolic.scaling import signed_dimensionless
+from catapult_theory.symbolic.stability import root_from_zero, scaled_quadratic
 from catapult_theory.symbolic.symbols import eta, f, lam, n
 from catapult_theory.symbolic.update_map import UpdateMap
 
@@ -62,16 +63,15 @@ def edge_of(update_map: UpdateMap) -> EdgeFinding | None:
 
 
 def _first_root(line: sp.Expr) -> sp.Expr | None:
-    if not line.is_polynomial(eta) or sp.degree(line, eta) not in (1, 2):
+    """Return where a factor first vanishes.
+
+    Not `first_root`: that the root is real is part of the theorem on the edge, which holds under
+    the finding's own condition, so that no case is told apart here.
+    """
+    coefficients = scaled_quadratic(-line, eta)
+    if coefficients is None or not coefficients[2].is_positive:
         return None
-    C, B, A = (sp.factor(sp.expand(line).coeff(eta, k)) for k in range(3))
-    scale = sp.Abs(B.as_coeff_Mul()[0])
-    A, B, C = A / scale, B / scale, C / scale
-    if not C.is_negative:
-        return None
-    if A == 0:
-        return -C / B
-    return -2 * C / (B + sp.sqrt(B**2 - 4 * A * C))
+    return root_from_zero(*coefficients)
 
 
 def _positive(update_map: UpdateMap, factor: InvariantFactor) -> Any:

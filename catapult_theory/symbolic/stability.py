@@ -184,19 +184,64 @@ def first_root(polynomial: sp.Expr, x: sp.Symbol) -> sp.Expr | None:
     >>> first_root(2 - h * x, x), first_root(2 - x - x**2, x)
     (2/h, 1)
     """
-    if not polynomial.is_polynomial(x) or sp.degree(polynomial, x) not in (1, 2):
+    coefficients = scaled_quadratic(polynomial, x)
+    if coefficients is None:
         return None
-    C, B, A = (sp.factor(sp.expand(polynomial).coeff(x, k)) for k in range(3))
-    scale = sp.Abs(B.as_coeff_Mul()[0]) if B != 0 else sp.S.One
-    A, B, C = A / scale, B / scale, C / scale
+    A, B, C = coefficients
     if A == 0:
         return sp.oo if sign_of(B) == 1 else oriented(sp.factor(-C / B))
     inside = sp.factor(B**2 - 4 * A * C)
     if sign_of(inside) == -1 or (sign_of(A) == 1 and sign_of(B) in (0, 1)):
         return sp.oo
-    root = 2 * C / (-B + sp.sqrt(inside))
+    root = root_from_zero(A, B, C)
     known = sign_of(inside) is not None
     return root if known else sp.Piecewise((root, sp.Ge(inside, 0)), (sp.oo, True))
+
+
+def scaled_quadratic(polynomial: sp.Expr, x: sp.Symbol) -> tuple[sp.Expr, sp.Expr, sp.Expr] | None:
+    """Return A, B and C of A x^2 + B x + C, over the number in front of B, to print short roots.
+
+    Parameters
+    ----------
+    polynomial : sympy.Expr
+    x : Symbol
+
+    Returns
+    -------
+    tuple of sympy.Expr or None
+        None for degrees other than 1 and 2.
+
+    Examples
+    --------
+    >>> x, h = sp.symbols("x h")
+    >>> scaled_quadratic(6 - 2 * h * x, x)
+    (0, -h, 3)
+    """
+    if not polynomial.is_polynomial(x) or sp.degree(polynomial, x) not in (1, 2):
+        return None
+    C, B, A = (sp.factor(sp.expand(polynomial).coeff(x, k)) for k in range(3))
+    scale = sp.Abs(B.as_coeff_Mul()[0]) if B != 0 else sp.S.One
+    return A / scale, B / scale, C / scale
+
+
+def root_from_zero(A: sp.Expr, B: sp.Expr, C: sp.Expr) -> sp.Expr:
+    """Return the root of A x^2 + B x + C that stays finite as A goes to 0, where it is real.
+
+    Parameters
+    ----------
+    A, B, C : sympy.Expr
+
+    Returns
+    -------
+    sympy.Expr
+
+    Examples
+    --------
+    >>> h = sp.Symbol("h", positive=True)
+    >>> root_from_zero(sp.S.Zero, -h, sp.S(2)), root_from_zero(sp.S(-1), sp.S(-1), sp.S(2))
+    (2/h, 1)
+    """
+    return -C / B if A == 0 else 2 * C / (-B + sp.sqrt(B**2 - 4 * A * C))
 
 
 def smallest(values: Sequence[sp.Expr]) -> list[sp.Expr]:
