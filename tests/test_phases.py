@@ -19,6 +19,7 @@ from catapult_theory.phases.iteration import bounded, stepper
 from catapult_theory.phases.measure import first_edge, measure_edge
 from catapult_theory.phases.predict import PredictedPhase, predict_phase
 from catapult_theory.symbolic import models, optimizers
+from catapult_theory.symbolic.analysis import analyse
 from catapult_theory.symbolic.closure import derive
 from catapult_theory.symbolic.symbols import beta, f, lam, n, omega, vectors, y
 
@@ -50,7 +51,7 @@ BOUNDS = [
         True, "heavy_ball", 2 * (1 + beta) / lam, None, "open",
         (1 + beta) * sp.sqrt(n) / sp.Abs(y),
     ),
-    (False, "weight_decay", 2 / (lam + omega), None, "open", sp.oo),
+    (False, "weight_decay", 2 / (lam + omega), None, "open", 2 / omega),
     (True, "weight_decay", 2 / (lam + omega), None, "open", None),
 ]  # fmt: skip
 
@@ -66,6 +67,38 @@ def test_bounds_are_those_of_the_theory(label, optimizer, crit, largest, status,
         else:
             assert sp.simplify(found - expected) == 0
             assert sp.simplify(found - 1.01 * expected) != 0  # the control
+
+
+@pytest.mark.parametrize(
+    ("label", "optimizer"),
+    [(False, "gd"), (False, "weight_decay"), pytest.param(True, "gd", marks=pytest.mark.full)],
+)
+def test_bounds_at_minima_are_the_thresholds_that_the_analysis_finds(label, optimizer):
+    update_map = uv(label, optimizer)
+    bounds, minimum = phase_bounds(update_map), analyse(update_map).minima[0]
+    threshold = minimum.stability.threshold
+    assert sp.simplify(bounds.eta_crit.expr.subs(minimum.physical) - threshold) == 0
+    assert sp.simplify(bounds.eta_crit.expr.subs(minimum.physical) - 1.01 * threshold) != 0
+    if lam in minimum.physical:  # a single minimum, not a family of them
+        assert bounds.eta_stable.expr == threshold
+
+
+@pytest.mark.parametrize(("share", "settles"), [(0.95, True), (1.05, False)])
+def test_with_weight_decay_and_no_label_training_settles_below_the_last_bound(share, settles):
+    rate = share * phase_bounds(uv(False, "weight_decay")).eta_stable(omega=0.5)
+    u, v = np.array([1e-3, 2e-3]), np.array([2e-3, -1e-3])
+    for _ in range(100):
+        f = u @ v / np.sqrt(2)
+        gradients = f * v / np.sqrt(2) + 0.5 * u, f * u / np.sqrt(2) + 0.5 * v
+        u, v = u - rate * gradients[0], v - rate * gradients[1]
+    assert (np.abs([u, v]).max() < 1e-3) == settles
+
+
+def test_a_loss_without_curvature_is_stable_at_every_rate():
+    flat = uv(False, "gd", "logistic")  # log(1 + exp(-y f)) with y = 0 is constant
+    assert phase_bounds(flat).eta_crit.expr == sp.oo
+    assert phase_bounds(flat, f=1.0, lam=2.0, n=100).eta_crit() == np.inf
+    assert phase_bounds(uv(False, "weight_decay"), omega=0).eta_stable() == np.inf
 
 
 def test_bound_of_the_logistic_loss_is_in_the_gauss_newton_curvature():

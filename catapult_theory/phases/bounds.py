@@ -4,6 +4,11 @@ eta_crit is the stability threshold of the optimizer over the curvature at a min
 the first learning rate at which the start lies on an invariant line of the map (theory, section 5,
 "edge"); the line is found by the engine, what holds on either side of it is a theorem that names
 its map. Where no line is found the bound is open, and can be measured.
+
+The analysis has thresholds too: those of the fixed points of the map, whatever they are. Bounds
+do not ask it. eta_crit is for the curvature at the start, which is no fixed point, and for losses
+whose minimum lies at infinity; and the fixed points of a map with velocities take a minute, where
+a bound takes a second. At the minima both must agree, which the tests see to.
 """
 
 from __future__ import annotations
@@ -203,6 +208,8 @@ def phase_bounds(update_map: UpdateMap, **values: Any) -> PhaseBounds:
 
 def _at(bound: Bound, table: dict[Any, Any]) -> Bound:
     expr = None if bound.expr is None else bound.expr.subs(table)
+    if expr == sp.zoo:  # without curvature every learning rate is stable
+        expr = sp.oo
     return replace(bound, expr=expr, condition=bound.condition.subs(table))
 
 
@@ -212,6 +219,8 @@ def _measured(update_map: UpdateMap, bounds: PhaseBounds, values: dict[str, Any]
     needed = start_names | {c.name for c in update_map.constants if c != eta}
     states = {s.name for s in update_map.variables}
     if bounds.eta_max.expr is not None or not start_names <= states or not needed <= set(values):
+        return bounds
+    if bounds.eta_crit.expr == sp.oo:  # no scale from which to search upwards
         return bounds
     start = {k: float(v) for k, v in values.items() if k in states}
     rest = {k: float(v) for k, v in values.items() if k not in states}
@@ -229,13 +238,18 @@ def _scalar_bounds(update_map: UpdateMap) -> PhaseBounds:
     curvature = kernel * _second_derivative(update_map, loss) + decay
     crit = Bound(
         "eta_crit",
-        sp.simplify(threshold) / sp.simplify(curvature),
+        _rate(sp.simplify(threshold), sp.simplify(curvature)),
         "derived",
         "linear stability",
         note="stability threshold of the optimizer over the Gauss-Newton curvature at the start",
     )
     finding = edge_of(update_map)
     return PhaseBounds(crit, _edge_bound(update_map, finding), _stable(update_map, threshold))
+
+
+def _rate(threshold: sp.Expr, curvature: sp.Expr) -> sp.Expr:
+    """Return the learning rate at which a curvature is unstable, infinite where there is none."""
+    return sp.oo if curvature == 0 else threshold / curvature
 
 
 def _second_derivative(update_map: UpdateMap, loss: sp.Expr) -> sp.Expr:
@@ -263,12 +277,15 @@ def _edge_bound(update_map: UpdateMap, finding: EdgeFinding | None) -> Bound:
 
 
 def _stable(update_map: UpdateMap, threshold: sp.Expr) -> Bound:
-    """Return where the flattest minimum that the domain admits loses its stability."""
+    """Return where the flattest minimum that the domain admits loses its stability.
+
+    Weight decay adds to its curvature. With a label it moves the minimum, and the bound is open.
+    """
     if not {f, lam} <= set(update_map.variables):
         return Bound("eta_stable", None, "open", "")
     minimum = _minimum(update_map)
-    decays = update_map.decay != 0
-    if decays and minimum != 0:
+    decay = update_map.decay
+    if decay != 0 and minimum != 0:
         note = "with weight decay the loss is not zero where training ends"
         return Bound("eta_stable", None, "open", "", note=note)
     if minimum is None:
@@ -280,7 +297,7 @@ def _stable(update_map: UpdateMap, threshold: sp.Expr) -> Bound:
     ]
     floor = sp.Max(0, *(value for solutions in least for value in solutions))
     flattest = sp.simplify(floor.rewrite(sp.Abs)) if floor != 0 else floor
-    expr = sp.oo if flattest == 0 else sp.simplify(threshold / flattest)
+    expr = sp.simplify(_rate(threshold, flattest + decay))
     note = "above it no zero-loss minimum of the domain is linearly stable"
     return Bound("eta_stable", expr, "derived", "domain and linear stability", note=note)
 
