@@ -7,7 +7,6 @@ after the step follow by putting in the updates; nothing is typed in.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -32,6 +31,7 @@ from catapult_theory.rigor.claims.contractions import (
     Work,
     flipped,
 )
+from catapult_theory.rigor.claims.names import ABSENT, canonical_name
 from catapult_theory.symbolic.matrix_nodes import ElementSum, Elementwise, TopEigenvalue
 from catapult_theory.symbolic.update_map import UpdateMap
 from catapult_theory.symbolic.words import parse
@@ -43,18 +43,13 @@ ALIASES: Mapping[str, str] = MappingProxyType(
         "ζ": "zeta", "x": "X", "y": "Y", "s": "S", "w": "W", "u": "U", "v": "V", "z": "Z",
     }
 )  # fmt: skip
-_ABSENT = {
-    "omega": "this map has no weight decay: derive it with "
-    "optimizer=ct.optimizers.gd(weight_decay=True)",
-    "beta": "this map has no momentum: derive it with optimizer='heavy_ball'",
-    "O": "leave O(...) out: the verdict itself states the order in 1/n",
-    "oo": "numbers must be finite",
-    "nan": "numbers must be finite",
-    "inf": "numbers must be finite",
-    "a": "with several samples write eta*lam",
-    "t": "write the step as W_t and W_{t+1}, or W and W'",
-    "pi": "claims hold rational numbers alone",
-}
+_ABSENT: Mapping[str, str] = MappingProxyType(
+    {
+        **ABSENT,
+        "a": "with several samples write eta*lam",
+        "t": "write the step as W_t and W_{t+1}, or W and W'",
+    }
+)
 # Slots of the kernel beyond its first two.
 THIRD, FOURTH = "<third>", "<fourth>"
 
@@ -272,23 +267,7 @@ class MatrixVocabulary:
         ClaimError
             If the name means nothing on this map.
         """
-        own = name if name in self.known else ALIASES.get(name, name)
-        if own in self.known:
-            return own
-        if own in _ABSENT:
-            raise ClaimError(f"unknown name {name!r} at position {position}: {_ABSENT[own]}")
-        if len(own) > 1 and all(letter in self.known for letter in own):
-            raise ClaimError(
-                f"unknown name {own[:30]!r} at position {position}: for a product write "
-                f"{'*'.join(own[:15])}"
-            )
-        near = difflib.get_close_matches(name, [*self.known, *ALIASES], n=1, cutoff=0.5)
-        hint = f" did you mean {near[0]!r}?" if near else ""
-        shown = name if len(name) <= 30 else name[:27] + "..."
-        raise ClaimError(
-            f"unknown name {shown!r} at position {position}:{hint} "
-            f"Valid names: {', '.join(self.known)}"
-        )
+        return canonical_name(name, position, self.known, ALIASES, _ABSENT)
 
     def knows(self, word: str) -> bool:
         """Return whether a word is a name or another spelling of one."""

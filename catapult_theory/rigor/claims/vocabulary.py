@@ -7,7 +7,6 @@ step. The value after the step is the same expression at the updated state.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
@@ -18,6 +17,7 @@ import sympy as sp
 
 from catapult_theory.errors import ClaimError, InputError
 from catapult_theory.rigor.claims.gram_domain import gram_minors
+from catapult_theory.rigor.claims.names import ABSENT, canonical_name
 from catapult_theory.rigor.claims.size import Size, size_of
 from catapult_theory.symbolic.update_map import UpdateMap
 
@@ -29,22 +29,15 @@ ALIASES: Mapping[str, str] = MappingProxyType(
     }
 )  # fmt: skip
 
-_ABSENT = {
-    "omega": "this map has no weight decay: derive it with "
-    "optimizer=ct.optimizers.gd(weight_decay=True)",
-    "beta": "this map has no momentum: derive it with optimizer='heavy_ball'",
-    "y": "this map has no label as a symbol: make the model with label=True",
-    "kappa": "this map has no label as a symbol: make the model with label=True",
-    "Delta": "this map does not carry the imbalance",
-    "O": "leave O(...) out: the verdict itself states the order in 1/n",
-    "oo": "numbers must be finite",
-    "inf": "numbers must be finite",
-    "nan": "numbers must be finite",
-    "infinity": "numbers must be finite",
-    "e": "write an exponential as exp(...)",
-    "t": "write the step as f_t and f_{t+1}, or f and f'",
-    "pi": "claims hold rational numbers alone",
-}
+_ABSENT: Mapping[str, str] = MappingProxyType(
+    {
+        **ABSENT,
+        "y": "this map has no label as a symbol: make the model with label=True",
+        "kappa": "this map has no label as a symbol: make the model with label=True",
+        "Delta": "this map does not carry the imbalance",
+        "t": "write the step as f_t and f_{t+1}, or f and f'",
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -117,23 +110,7 @@ class Vocabulary:
         ClaimError
             If the name means nothing on this map.
         """
-        own = name if name in self.base else ALIASES.get(name, name)
-        if self._value(own) is not None:
-            return own
-        if own in _ABSENT:
-            raise ClaimError(f"unknown name {name!r} at position {position}: {_ABSENT[own]}")
-        if len(own) > 1 and all(letter in self.known for letter in own):
-            raise ClaimError(
-                f"unknown name {own[:30]!r} at position {position}: for a product write "
-                f"{'*'.join(own[:15])}"
-            )
-        near = difflib.get_close_matches(name, [*self.known, *ALIASES], n=1, cutoff=0.5)
-        hint = f" did you mean {near[0]!r}?" if near else ""
-        shown = name if len(name) <= 30 else name[:27] + "..."
-        raise ClaimError(
-            f"unknown name {shown!r} at position {position}:{hint} "
-            f"Valid names: {', '.join(self.known)}"
-        )
+        return canonical_name(name, position, self.known, ALIASES, _ABSENT)
 
     def symbol(self, name: str) -> sp.Symbol:
         """Return the symbol that stands for a canonical name in a claim's tree."""
