@@ -184,42 +184,14 @@ class PhaseMap:
         return text
 
     def save(self, path: str | Path) -> Path:
-        """Write the map to a netCDF file, with all that is needed to check each cell again.
-
-        Parameters
-        ----------
-        path : str or pathlib.Path
-
-        Returns
-        -------
-        pathlib.Path
-
-        Raises
-        ------
-        OutputError
-            If the file cannot be written.
-        """
+        """Write the map to a netCDF file and return its path: `storage.save`."""
         from catapult_theory.rigor.certified.storage import save
 
         return save(self, path)
 
     @staticmethod
     def load(path: str | Path) -> PhaseMap:
-        """Read a map from a file.
-
-        Parameters
-        ----------
-        path : str or pathlib.Path
-
-        Returns
-        -------
-        PhaseMap
-
-        Raises
-        ------
-        InputError
-            If it is no such file, of another schema, or its contents were changed.
-        """
+        """Read a map that `save` wrote: `storage.load`, which says what it refuses."""
         from catapult_theory.rigor.certified.storage import load
 
         return load(path)
