@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -321,8 +321,11 @@ class Prover:
         """Treat a goal in even powers of x as one in x^2, between 0 and a squared bound."""
         zero = Bound(self.ring.zero, self.ring.one, False)
         for high in upper:
-            if any(low.top * high.bottom + high.top * low.bottom == 0 for low in lower):
-                square = Bound(high.top**2, high.bottom**2, high.strict)
+            opposite = [b for b in lower if b.top * high.bottom + high.top * b.bottom == 0]
+            if opposite:
+                # The square is below its bound only if neither end is reached.
+                is_open = high.strict and any(low.strict for low in opposite)
+                square = Bound(high.top**2, high.bottom**2, is_open)
                 if reason := self._between(parts, strict, rest, zero, square, depth, f"{name}**2"):
                     return reason
         return self._past(parts, strict, rest, False, depth, f"{name}**2")
@@ -362,8 +365,18 @@ class Prover:
         right = self.prove(goal, strict, (*region, side), depth + 2)
         if not right:
             return None
-        left = self.prove(_mirror(goal, at), strict, (*mirrored, side), depth + 2)
+        turned = self._turned(at)
+        left = turned.prove(_mirror(goal, at), strict, (*mirrored, side), depth + 2)
+        self.steps = turned.steps
         return f"cases by the sign of {self.ring.symbols[at]}" if left else None
+
+    def _turned(self, at: int) -> Prover:
+        """Return the prover for -x in place of x: what roots and facts say of x turns as well."""
+        squares = {i: _mirror(p, at) for i, p in self.squares.items()}
+        facts = frozenset(_mirror(p, at) for p in self.facts)
+        if squares == self.squares and facts == self.facts:
+            return self
+        return replace(self, squares=squares, facts=facts, _memo={}, _points={})
 
     def _refuted(self, goal: PolyElement, region: Region) -> bool:
         """Return whether sample points rule a proof out; saves steps, decides nothing."""

@@ -33,7 +33,7 @@ def decided_on_line(
     Returns
     -------
     bool or None
-        None if the polynomials are too large, or the set is empty.
+        None if the polynomials are too large, their roots too close, or the set is empty.
 
     Examples
     --------
@@ -45,15 +45,25 @@ def decided_on_line(
     every = [goal, *(p for p, _ in constraints)]
     if sum(max(p.degree(), 0) for p in every) > _MOST_DEGREE:
         return None
-    bases = _irreducible(every)
-    roots = sorted(_roots(bases), key=lambda r: r[1])
-    pieces = [*_between(roots)]
-    signs = [[_at(p, x) for p in every] for x in pieces]
-    signs += [_at_root(every, base, interval) for base, interval in roots]
+    try:
+        signs = _signs(every)
+    except _TooClose:
+        return None
     inside = [s for s in signs if _admitted(s[1:], constraints)]
     if not inside:
         return None
     return all(s[0] > 0 or (s[0] == 0 and not strict) for s in inside)
+
+
+class _TooClose(ArithmeticError):
+    """Roots that are not told apart by the refinements that are made."""
+
+
+def _signs(every: Sequence[sp.Poly]) -> list[list[int]]:
+    """Return the signs of polynomials between and at their real roots."""
+    roots = sorted(_roots(_irreducible(every)), key=lambda r: r[1])
+    signs = [[_at(p, x) for p in every] for x in _between(roots)]
+    return signs + [_at_root(every, base, interval) for base, interval in roots]
 
 
 def _admitted(signs: Sequence[int], constraints: Sequence[tuple[sp.Poly, bool]]) -> bool:
@@ -77,10 +87,10 @@ def _roots(bases: Sequence[sp.Poly]) -> list[tuple[sp.Poly, tuple[sp.Rational, s
         found.sort(key=lambda r: r[1])
         clash = [k for k in range(len(found) - 1) if found[k][1][1] >= found[k + 1][1][0]]
         if not clash:
-            break
+            return found
         for k in {j for i in clash for j in (i, i + 1)}:
             found[k] = (found[k][0], _refined(*found[k]))
-    return found
+    raise _TooClose("real roots")
 
 
 def _refined(
@@ -121,5 +131,7 @@ def _at_root(
             if low == high or polynomial.count_roots(low, high) == 0:
                 break
             low, high = _refined(base, (low, high))
+        else:
+            raise _TooClose("a root and a sign")
         signs.append(_at(polynomial, (low + high) / 2))
     return signs
