@@ -298,15 +298,18 @@ def written_out(e: sp.Expr) -> sp.Expr:
 def _root(inside: sp.Expr) -> sp.Expr:
     """Return a square root with the squares among the factors of its inside taken out."""
     symbols = sorted(inside.free_symbols, key=lambda s: s.name)
-    if not symbols or not inside.is_polynomial(*symbols):
+    if not symbols or not inside.is_rational_function(*symbols):
         return sp.sqrt(inside)
-    own = convert(inside, PolyRing(symbols, sp.QQ, sp.polys.orderings.lex)).top
-    if not own or not is_small(own):
+    try:
+        own = convert(inside, PolyRing(symbols, sp.QQ, sp.polys.orderings.lex)).cancelled()
+    except ZeroDivisionError:
         return sp.sqrt(inside)
-    content, factors = factors_of(own)
+    if not own.top or not is_small(own.top):
+        return sp.sqrt(inside)
+    content, factors = factors_of(own.top)
     left = sp.Rational(content.numerator, content.denominator)
     taken = sp.S.One
-    for factor, power in factors:
+    for factor, power in (*factors, *((d, -p) for d, p in own.divisors.items())):
         left *= factor.as_expr() ** (power % 2)
         taken *= sp.Abs(factor.as_expr()) ** (power // 2)
     return sp.sqrt(left) * taken

@@ -45,10 +45,6 @@ _TRACES = ("tr", "Tr", "trace")
 _FACES = ("mathcal", "mathbf", "boldsymbol", "mathsf", "bm", "vec", "mathbb")
 _TRANSPOSES = (["T"], ["top"], ["intercal"])
 _FACES_OF_T = ("mathsf", "mathrm", "rm", "sf", "text", "(", ")")
-_WORDS = ("text", "mathrm", "operatorname", "mathit", "textit", "textrm")
-_TRACES = ("tr", "Tr", "trace")
-_FACES = ("mathcal", "mathbf", "boldsymbol", "mathsf", "bm", "vec", "mathbb")
-_TRANSPOSED = (["T"], ["top"], ["intercal"], ["mathsf", "{", "T", "}"], ["mathrm", "{", "T", "}"])
 _TILDES = ("tilde", "widetilde")
 _RELATION = ("=", "<", ">", "≤", "≥")
 
@@ -164,13 +160,13 @@ class _Reader:
     def _sign(self, piece: _Piece, depth: int) -> list[Token]:
         sign, at = piece.text, piece.at
         if sign == "{":
-            return self._grouped(self.sequence(depth + 1, "}"), at)
+            return [*self._grouped(self.sequence(depth + 1, "}"), at), *self._subscripts()]
         if sign == "^":
             return self._power(at, depth)
         if sign in "([":
             return [Token("open", "(", at)]
         if sign in ")]":
-            return [Token("close", ")", at)]
+            return [Token("close", ")", at), *self._subscripts()]
         if sign in _RELATION:
             return [Token("relation", {"=": "==", "≤": "<=", "≥": ">="}.get(sign, sign), at)]
         if sign in "+-*/":
@@ -280,6 +276,14 @@ class _Reader:
         if sum(t.kind == "prime" for t in out) > 1:
             raise ClaimError(f"two marks of time at position {at}: a claim is about one step")
         return out + power
+
+    def _subscripts(self) -> list[Token]:
+        """Read the step of a group: {f}_{t+1} and (a - 4)_t."""
+        following = self._peek()
+        if following is None or following.text != "_" or following.kind != "sign":
+            return []
+        self._next += 1
+        return self._subscript(following)
 
     def _subscript(self, mark: _Piece) -> list[Token]:
         """Read a subscript: the steps t and t+1, and for matrices the labels of indices."""

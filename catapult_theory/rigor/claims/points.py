@@ -18,6 +18,10 @@ import sympy as sp
 DIGITS = 60
 # A number of sixty digits that is smaller than this, in units of its terms, is not decided.
 _NOISE = mpmath.mpf(10) ** -36
+# A root of what cancels keeps half the digits, so that its rounding may look like a number: one
+# that more digits change by more than this is not decided either.
+_MORE_DIGITS = 3 * DIGITS
+_CHANGE = mpmath.mpf(10) ** -6
 # Exponents of e beyond this are not written out in digits.
 _LARGEST_EXPONENT = 5000
 
@@ -124,6 +128,8 @@ def _precise(e: sp.Expr, point: Mapping[sp.Symbol, Any]) -> mpmath.mpf:
         return mpmath.mpf(int(e.p)) / int(e.q)
     if e.is_NumberSymbol:
         return mpmath.mpf(sp.Float(e, mpmath.mp.dps)._mpf_)
+    if e.is_Piecewise:
+        return _precise(next((c.expr for c in e.args if _is_met(c.cond, point)), sp.nan), point)
     values = [_precise(a, point) for a in e.args]
     if e.is_Add:
         return mpmath.fsum(values)
@@ -146,6 +152,13 @@ def _precise(e: sp.Expr, point: Mapping[sp.Symbol, Any]) -> mpmath.mpf:
     raise Undefined(f"no numbers for {type(e).__name__}")
 
 
+def _is_met(condition: Any, point: Mapping[sp.Symbol, Any]) -> bool:
+    """Return whether the condition of a case, one relation, is met."""
+    if not isinstance(condition, sp.core.relational.Relational):
+        return bool(condition)
+    return bool(condition.func(_precise(condition.lhs - condition.rhs, point), 0))
+
+
 def _check_argument(kind: Any, value: mpmath.mpf) -> None:
     if kind is sp.log and value <= 0:
         raise Undefined("logarithm of a number that is not positive")
@@ -157,7 +170,7 @@ def sign(expression: sp.Expr, point: Point) -> int | None:
     """Return the sign of an expression at a rational point, None where it cannot be told.
 
     A rational value is exact. An irrational one counts when it stands out from the rounding
-    of sixty digits by more than twenty.
+    of sixty digits by more than twenty, and stays what it is when computed with more digits.
 
     Raises
     ------
@@ -169,12 +182,20 @@ def sign(expression: sp.Expr, point: Point) -> int | None:
         return (value > 0) - (value < 0)
     except Irrational:
         pass
-    terms = [precise(t, point) for t in sp.Add.make_args(expression)]
-    with mpmath.workdps(DIGITS):
-        total, scale = mpmath.fsum(terms), max(1, *(abs(t) for t in terms))
+    total, scale = _summed(expression, point, DIGITS)
     if abs(total) <= _NOISE * scale:
         return None
+    closer, _ = _summed(expression, point, _MORE_DIGITS)
+    if abs(closer - total) > _CHANGE * abs(total):
+        return None
     return 1 if total > 0 else -1
+
+
+def _summed(expression: sp.Expr, point: Point, digits: int) -> tuple[mpmath.mpf, mpmath.mpf]:
+    """Return an expression's value and the size of its largest term."""
+    terms = [precise(t, point, digits) for t in sp.Add.make_args(expression)]
+    with mpmath.workdps(digits):
+        return mpmath.fsum(terms), max(mpmath.mpf(1), *(abs(t) for t in terms))
 
 
 def value(expression: sp.Expr, point: Point) -> Any:
