@@ -181,12 +181,15 @@ class Algebra:
     neighbours : mapping
         From two adjacent factors that share the width to the factor that stands for their
         product, and the scalars that come with it.
+    signed : frozenset of str
+        Scalars that may be negative: their squares have no root that is a polynomial.
     work : Work
         A bound on all products together.
     """
 
     symmetric: frozenset[str] = frozenset()
     neighbours: Mapping[tuple[Factor, Factor], tuple[Factor, Scalars]] = field(default_factory=dict)
+    signed: frozenset[str] = frozenset()
     work: Work = field(default_factory=Work, compare=False)
 
     def renamed(self, value: Contraction, table: Mapping[str, str]) -> Contraction:
@@ -388,8 +391,15 @@ class Algebra:
         root = _rational_power(c, own)
         if monomial.parts or root is None:
             raise NotPolynomial("a negative or broken power of a product of matrices")
+        if own.denominator != 1 and any(self._may_be_negative(s) for s, _ in monomial.scalars):
+            raise NotPolynomial("a root of a scalar of unknown sign")
         scalars = tuple((name, e * own) for name, e in monomial.scalars)
         return Contraction({Monomial(scalars, ()): root}, {})
+
+    def _may_be_negative(self, scalar: Any) -> bool:
+        if isinstance(scalar, str):
+            return scalar.rstrip("'") in self.signed
+        return bool(scalar.is_signed)
 
 
 def flipped(word: Word, symmetric: frozenset[str]) -> Word:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -88,6 +88,8 @@ class Hypotheses:
             if len(slope) != 1 or any(p not in (0, 1) for p in powers.values()):
                 continue
             (lead,) = slope
+            if not self._never_vanish(s for s, _ in lead.scalars if s != name):
+                continue
             rest = {m: c for m, c in equation.terms.items() if m != lead}
             others = tuple((k, -p) for k, p in lead.scalars if k != name)
             factor = Contraction({Monomial(others, ()): -1 / equation.terms[lead]}, {})
@@ -110,6 +112,8 @@ class Hypotheses:
             name = _alone(monomial)
             if not name or used[name] != 1 or name.endswith("'"):
                 continue
+            if not self._never_vanish(s for s, _ in monomial.scalars):
+                continue
             rest = Contraction({m: x for m, x in equation.terms.items() if m != monomial},
                                equation.sides) * (-1 / c)  # fmt: skip
             powers = tuple((k, -p) for k, p in monomial.scalars)
@@ -123,6 +127,11 @@ class Hypotheses:
                 continue
             return {name: value}, {}
         return None
+
+    def _never_vanish(self, scalars: Iterable[Any]) -> bool:
+        """Return whether an equation may be divided by a product of scalars."""
+        positive = {name for name, s in self.vocabulary.base.items() if s.is_positive}
+        return all(s in positive or s in (*self.vocabulary.sizes, "n") for s in scalars)
 
     def at(self, value: Contraction) -> Contraction:
         """Return an expression with what the hypotheses solve put in.

@@ -26,6 +26,7 @@ from catapult_theory.rigor.claims.size import size_of
 _FUNCTIONS: Mapping[str, Any] = {
     "sqrt": sp.sqrt, "exp": sp.exp, "log": sp.log, "tanh": sp.tanh, "abs": sp.Abs,
 }  # fmt: skip
+_NONNEGATIVE: Mapping[str, bool] = {"nonnegative": True}
 
 
 @dataclass
@@ -73,15 +74,18 @@ class Numbers:
                 own = self.vocabulary.base[name]
                 self._symbols[name] = sp.Symbol(name, **_assumptions(own))
             else:
-                positive = name in self.vocabulary.sizes
-                self._symbols[name] = sp.Symbol(
-                    str(name), positive=positive or None, nonnegative=True
-                )
+                self._symbols[name] = sp.Symbol(name, **self._sign(name))
         return self._symbols[name]
+
+    def _sign(self, name: str) -> Mapping[str, bool]:
+        """Return what is known of the sign of a size or an observable."""
+        if name in self.vocabulary.sizes:
+            return {"positive": True}
+        return {"real": True} if name.rstrip("'") in self.vocabulary.signed else _NONNEGATIVE
 
     def _part(self, part: Path | Cycle) -> sp.Symbol:
         if part not in self._symbols:
-            sign = {"nonnegative": True} if self.is_nonnegative(part) else {}
+            sign = _NONNEGATIVE if self.is_nonnegative(part) else {}
             text = "*".join(f"{a}.T" if t else a for a, t in part.word)
             name = f"tr({text})" if isinstance(part, Cycle) else f"[{text}]"
             self._symbols[part] = sp.Symbol(name, real=True, **sign)
@@ -111,7 +115,7 @@ class Numbers:
 def _assumptions(symbol: sp.Symbol) -> Mapping[str, bool]:
     if symbol.is_positive:
         return {"positive": True}
-    return {"nonnegative": True} if symbol.is_nonnegative else {"real": True}
+    return _NONNEGATIVE if symbol.is_nonnegative else {"real": True}
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ irrational, everything is computed to sixty digits.
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -23,7 +24,13 @@ from catapult_theory.rigor.claims.matrix_hypotheses import Hypotheses, fitted
 from catapult_theory.rigor.claims.matrix_tree import ONES, Function, Value
 from catapult_theory.rigor.claims.matrix_vocabulary import MatrixVocabulary
 from catapult_theory.rigor.claims.points import DIGITS, Undefined, precise
-from catapult_theory.symbolic.matrix_nodes import ElementSum, Elementwise, Softmax, TopEigenvalue
+from catapult_theory.symbolic.matrix_nodes import (
+    ElementSum,
+    Elementwise,
+    LogSumExp,
+    Softmax,
+    TopEigenvalue,
+)
 
 _SEED = 20_030_202
 # Sizes tried in turn: the smallest first, whose numbers are the easiest to check by hand.
@@ -173,13 +180,26 @@ class State:
         return self._observable(name)
 
     def _function(self, function: Function) -> Any:
-        inside = self.evaluated(function.top).item() / self.evaluated(function.bottom).item()
+        inside = self._inside(function)
         if function.name == "abs":
             return abs(inside)
         own = inside if not isinstance(inside, Fraction) else _as_mpf(inside)
         if (function.name == "sqrt" and own < 0) or (function.name == "log" and own <= 0):
             raise Undefined(function.name)
         return getattr(mpmath, function.name)(own)
+
+    def _inside(self, function: Function) -> Any:
+        """Return what stands inside a function, exactly where it is rational: of a root of what
+        cancels half the digits would be lost."""
+        parts = (function.top, function.bottom)
+        scalars = {s for part in parts for m in part.terms for s, _ in m.scalars}
+        known = {*self.scalars, *self.sizes}
+        rational = self.vocabulary.solves_target and scalars <= known
+        own = self.exact if rational else self
+        top, bottom = (own.evaluated(part).item() for part in parts)
+        if bottom == 0:
+            raise Undefined("division by zero")
+        return top / bottom
 
     def _observable(self, name: str) -> Any:
         after = name.endswith("'")
@@ -196,11 +216,11 @@ class State:
     def _node(self, node: Any, after: bool) -> mpmath.mpf:
         if isinstance(node, TopEigenvalue):
             return self._top_eigenvalue(after)
-        if isinstance(node, sp.Trace):
-            raise Undefined("a trace beside other nodes")
         output = self.vocabulary.output_after if after else self.vocabulary.value("f")
         values = {"f": self.oriented(output, self.vocabulary.atoms["g"]), "Y": self.target}
-        return mpmath.fsum(_as_mpf(x) for x in _entries(node.args[0], values).ravel())
+        entries = _entries(node.args[0], values)
+        own = np.diagonal(entries) if isinstance(node, sp.Trace) else entries.ravel()
+        return mpmath.fsum(_as_mpf(x) for x in own)
 
     @cached_property
     def target(self) -> np.ndarray:
@@ -248,7 +268,11 @@ def _mpf(array: np.ndarray) -> np.ndarray:
 def _entries(expression: Any, values: Mapping[str, np.ndarray]) -> np.ndarray:
     """Return a matrix expression of outputs and targets in numbers."""
     if isinstance(expression, sp.MatrixSymbol):
+        if expression.name not in values:
+            raise Undefined(f"no numbers for {expression}")
         return values[expression.name]
+    if isinstance(expression, sp.Transpose):
+        return _entries(expression.args[0], values).T
     if isinstance(expression, Elementwise):
         function, *places = expression.args
         arrays = [_entries(p, values) for p in places]
@@ -262,16 +286,20 @@ def _entries(expression: Any, values: Mapping[str, np.ndarray]) -> np.ndarray:
             [mpmath.exp(_as_mpf(x)) for x in row] for row in _entries(expression.args[0], values)
         ]
         return np.array([[x / mpmath.fsum(row) for x in row] for row in rows], dtype=object)
+    if isinstance(expression, LogSumExp):
+        outputs = _entries(expression.args[0], values)
+        sums = [mpmath.fsum(mpmath.exp(_as_mpf(x)) for x in row) for row in outputs]
+        return np.array([[mpmath.log(x)] for x in sums], dtype=object)
     if isinstance(expression, sp.MatAdd):
         first, *rest = (_entries(a, values) for a in expression.args)
         for other in rest:
             first = first + other
         return first
     if isinstance(expression, sp.MatMul):
-        number, rest = expression.as_coeff_mmul()
-        inner = rest.doit(deep=False)
-        if number.is_Rational and not isinstance(inner, sp.MatMul):
-            return _entries(inner, values) * int(number.p) / int(number.q)
+        number, factors = expression.as_coeff_matrices()
+        if number.is_Rational:
+            product = functools.reduce(np.matmul, (_entries(x, values) for x in factors))
+            return product * int(number.p) / int(number.q)
     raise Undefined(f"no numbers for {type(expression).__name__}")
 
 
@@ -346,11 +374,10 @@ def _drawn(
         if name in vocabulary.atoms and (name != "g" or vocabulary.solves_target):
             matrices[name] = draw(name)
     if not vocabulary.solves_target:
-        matrices["Y"] = _signs(matrices["Y"])
+        classes = vocabulary.definition("g")[1].has(Softmax)
+        matrices["Y"] = _classes(matrices["Y"]) if classes else _signs(matrices["Y"])
     scalars = {
-        s.name: Fraction(str(rng.choice(_RATES)))
-        for s in vocabulary.update_map.constants
-        if s.name != "n"
+        s.name: _number_for(s, rng) for s in vocabulary.update_map.constants if s.name != "n"
     }
     blocks = {
         name: _block(matrices, first, second, c, sizes["n"])
@@ -358,6 +385,20 @@ def _drawn(
     }
     rational = is_exact and vocabulary.solves_target
     return State(vocabulary, sizes, scalars, {**matrices, **blocks}, rational)
+
+
+def _number_for(symbol: sp.Symbol, rng: np.random.Generator) -> Fraction:
+    """Return a number for a parameter, now and then zero where it may be."""
+    number = Fraction(str(rng.choice(_RATES)))
+    return Fraction(0) if not symbol.is_positive and rng.random() < 0.2 else number
+
+
+def _classes(array: np.ndarray) -> np.ndarray:
+    """Return labels of classes: a one in each row, where its largest entry is."""
+    out = np.full(array.shape, Fraction(0))
+    for row, best in zip(out, [max(range(len(r)), key=r.__getitem__) for r in array], strict=True):
+        row[best] = Fraction(1)
+    return out
 
 
 def _signs(array: np.ndarray) -> np.ndarray:

@@ -56,6 +56,11 @@ class Function:
     def __hash__(self) -> int:
         return hash((self.name, self.top.key, self.bottom.key))
 
+    @property
+    def is_signed(self) -> bool:
+        """Whether it may be negative."""
+        return self.name in ("log", "tanh")
+
     def __str__(self) -> str:
         return f"{self.name} {sorted(map(str, self.top.key))} {sorted(map(str, self.bottom.key))}"
 
@@ -165,14 +170,21 @@ class MatrixReader:
         for i, sign in enumerate(signs):
             self._check_alike(sides[i], sides[i + 1], "the two sides")
             names = (words_of(nodes[i]), words_of(nodes[i + 1]))
-            if sign != "=" and (sides[i].top.sides or sides[i + 1].top.sides):
-                raise ClaimError(
-                    f"the inequality compares {sides[i].shape()}: only numbers are compared; "
-                    "take a trace, a norm or a quadratic form"
-                )
+            if sign != "=":
+                self._check_numbers(sides[i : i + 2])
             terms = [self.value(t) for n in nodes[i : i + 2] for t in summands(n)]
             found.append(MatrixRelation(sides[i], sign, sides[i + 1], names, tuple(terms)))
         return tuple(found)
+
+    def _check_numbers(self, sides: Sequence[Value]) -> None:
+        """Refuse an inequality between matrices."""
+        for side in sides:
+            self._check_sized(side, "an inequality")
+            if side.top.sides:
+                raise ClaimError(
+                    f"the inequality compares {side.shape()}: only numbers are compared; "
+                    "take a trace, a norm or a quadratic form"
+                )
 
     def value(self, node: ast.expr, after: bool = False, depth: int = 0) -> Value:
         """Return the value of a node, before or after the step."""
@@ -457,12 +469,14 @@ class MatrixReader:
         raise ClaimError(f"{name}{where} is not read in a claim about matrices")
 
     def _trace(self, value: Value, where: str) -> Value:
+        self._check_sized(value, "the trace")
         if not _is_square(value.top):
             raise Misfit(f"the trace of {value.shape()}{where}")
         return Value(self.vocabulary.trace(value.top), value.bottom)
 
     def _square(self, value: Value) -> Value:
         """Return the squared Frobenius norm."""
+        self._check_sized(value, "the norm")
         if value.labels:
             raise Misfit(f"the norm of a quantity with index {', '.join(value.labels)}")
         algebra = self.algebra
@@ -470,7 +484,16 @@ class MatrixReader:
         own = algebra.renamed(value.top, ends)
         return Value(algebra.product(own, own), algebra.power(value.bottom, 2))
 
+    def _check_sized(self, value: Value, what: str) -> None:
+        """Refuse an identity whose size nothing tells, which is no number."""
+        if value.identity:
+            raise ClaimError(
+                f"{what} of an identity I of unknown size: write its size m, d or k, or multiply "
+                "I by the matrix that it belongs to"
+            )
+
     def _function(self, name: str, value: Value) -> Value:
+        self._check_sized(value, name)
         if value.top.sides:
             raise Misfit(f"{name} of {value.shape()}: it takes a number")
         number = _number(value)

@@ -16,6 +16,7 @@ import mpmath
 import numpy as np
 import sympy as sp
 
+from catapult_theory.errors import ClaimError
 from catapult_theory.rigor.claims.contractions import Contraction
 from catapult_theory.rigor.claims.counterexample import Counterexample, Meaningless
 from catapult_theory.rigor.claims.matrix_display import shown
@@ -41,7 +42,7 @@ from catapult_theory.rigor.claims.positivity import Budget
 from catapult_theory.rigor.claims.problem import Constraint
 from catapult_theory.rigor.claims.reading import Scaling
 from catapult_theory.rigor.claims.screens import MatrixScreen
-from catapult_theory.rigor.claims.verdict import Verdict, power_text
+from catapult_theory.rigor.claims.verdict import UNMET, Verdict, power_text
 from catapult_theory.symbolic.update_map import show
 
 _EXACT = "equal normal forms in independent matrices, for all sizes"
@@ -100,7 +101,7 @@ class MatrixJudge:
             hint=worst.hint,
             certificate="; ".join(certificates) if worst.status.startswith("holds") else "",
             mended=worst.mended,
-            kind=worst.kind,
+            kind="equation" if self.claim.is_equation else "inequality",
         )
 
     def _verdict(self, status: str, difference: Any, **fields: Any) -> Verdict:
@@ -115,6 +116,7 @@ class MatrixJudge:
         return Verdict(
             self.claim.text, "fails", sp.nan, self.scaling_words(), counterexample=example,
             hint=f"{words}; {near}" if near else words, mended=near.claim if near else "",
+            kind="equation" if self.claim.is_equation else "inequality",
         )  # fmt: skip
 
     def scaling_words(self) -> str:
@@ -132,9 +134,19 @@ class MatrixJudge:
 
     def _judge(self, relation: MatrixRelation) -> Verdict:
         own = Hypotheses.of(self.vocabulary, self.hypotheses)
-        if relation.is_equation:
-            return self._equation(relation, own)
-        return self._inequality(relation, own)
+        self._refuse_division(relation, own)
+        judged = self._equation if relation.is_equation else self._inequality
+        found = judged(relation, own)
+        rests = self.hypotheses and found.status in ("holds-under-hypotheses", "not-checked")
+        if rests and next(self._meeting(relation, own), None) is None:
+            return replace(found, status="not-checked", hint=UNMET)
+        return found
+
+    def _refuse_division(self, relation: MatrixRelation, given: Hypotheses) -> None:
+        """Refuse a claim that the hypotheses make one about a division by zero."""
+        for side in (relation.left, relation.right):
+            if given.at(side.bottom).is_zero:
+                raise ClaimError("under the hypotheses the claim divides by zero: multiply it out")
 
     # Equations
 
@@ -248,7 +260,6 @@ class MatrixJudge:
 
     def _inequality(self, relation: MatrixRelation, given: Hypotheses) -> Verdict:
         strict = relation.sign in ("<", ">")
-        margin = self._margin(relation, given)
         plain = self._margin(relation, Hypotheses.of(self.vocabulary, ()))
         difference = shown(plain, self.vocabulary)
         texts = tuple(h.text for h in self.hypotheses)
@@ -256,20 +267,16 @@ class MatrixJudge:
             return self._exact()
         example = self._search(relation, given)
         if example is not None:
-            return self._verdict(
-                "fails", difference, counterexample=example, hypotheses=texts, kind="inequality"
-            )
-        if not margin.is_zero and (reason := self._proof(relation, strict, given)):
+            return self._verdict("fails", difference, counterexample=example, hypotheses=texts)
+        if reason := self._proof(relation, strict, given):
             needed = self._needed(lambda h: self._proof(relation, strict, h))
             return self._verdict(
                 "holds-under-hypotheses" if needed else "holds", difference, hypotheses=needed,
-                certificate=reason, kind="inequality",
+                certificate=reason,
             )  # fmt: skip
         if reason := self._proof_of_all_states():
-            return self._verdict("holds", difference, certificate=reason, kind="inequality")
-        return self._verdict(
-            "not-checked", difference, hypotheses=texts, hint=_UNDECIDED, kind="inequality"
-        )
+            return self._verdict("holds", difference, certificate=reason)
+        return self._verdict("not-checked", difference, hypotheses=texts, hint=_UNDECIDED)
 
     def _proof_of_all_states(self) -> str | None:
         """Return how a claim about the state after the step alone is seen to hold of any state.
@@ -299,7 +306,10 @@ class MatrixJudge:
 
     def _proof(self, relation: MatrixRelation, strict: bool, given: Hypotheses) -> str | None:
         numbers = Numbers(self.vocabulary)
-        margin = numbers.of(self._margin(relation, given))
+        polynomial = self._margin(relation, given)
+        if polynomial.is_zero:
+            return None if strict else _EXACT
+        margin = numbers.of(polynomial)
         constraints = []
         for text, own in given.kept:
             if any(s.top.sides for s in (own.left, own.right)):

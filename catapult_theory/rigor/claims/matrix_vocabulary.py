@@ -32,7 +32,7 @@ from catapult_theory.rigor.claims.contractions import (
     flipped,
 )
 from catapult_theory.rigor.claims.names import ABSENT, canonical_name
-from catapult_theory.symbolic.matrix_nodes import ElementSum, Elementwise, TopEigenvalue
+from catapult_theory.symbolic.matrix_nodes import ElementSum, Elementwise, LogSumExp, TopEigenvalue
 from catapult_theory.symbolic.update_map import UpdateMap
 from catapult_theory.symbolic.words import parse
 
@@ -139,7 +139,14 @@ class MatrixVocabulary:
                 back = flipped((first, second), frozenset())
                 neighbours[first, second] = ((name + mark, False), scalars)
                 neighbours[back[0], back[1]] = (flipped(((name + mark, False),), own)[0], scalars)
-        return Algebra(symmetric | {f"{s}'" for s in symmetric}, neighbours)
+        return Algebra(symmetric | {f"{s}'" for s in symmetric}, neighbours, self.signed)
+
+    @cached_property
+    def signed(self) -> frozenset[str]:
+        """The scalars that may be negative, for all that is known."""
+        parameters = {s.name for s in self.update_map.constants if not s.is_nonnegative}
+        seen = self.update_map.observables.items()
+        return frozenset(parameters | {k for k, e in seen if not _is_nonnegative(e)})
 
     @cached_property
     def atoms(self) -> Mapping[str, Atom]:
@@ -425,6 +432,16 @@ class MatrixVocabulary:
         # Renaming there and back puts every path into its normal direction.
         found = self.algebra.renamed(Contraction(terms, sides), {ROW: "<r>"})
         return Tensor(self.algebra.renamed(found, {"<r>": ROW}), tuple(sides))
+
+
+def _is_nonnegative(observable: Any) -> bool:
+    """Return whether an observable is seen to be nonnegative: an eigenvalue of a kernel, the
+    cross-entropy of classes, a sum over entries of what is nonnegative."""
+    if observable.has(TopEigenvalue, LogSumExp):
+        return True
+    functions = [node.args[0].expr for node in observable.atoms(Elementwise)]
+    single = not observable.has(sp.Add) or not observable.is_Add
+    return single and bool(functions) and all(e.is_nonnegative for e in functions)
 
 
 def _split(part: Path | Cycle, name: str, ends: tuple[str, str]) -> list[Path | Cycle]:

@@ -11,6 +11,10 @@ import sympy as sp
 from catapult_theory.rigor.claims.counterexample import Counterexample
 
 STATUSES = ("holds", "holds-asymptotically", "holds-under-hypotheses", "fails", "not-checked")
+# The hint of a verdict that rests on hypotheses which nothing is known to meet.
+UNMET = (
+    "no state was found that meets the domain and the hypotheses, so that nothing is said by them"
+)
 
 
 @dataclass(frozen=True)

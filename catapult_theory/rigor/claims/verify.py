@@ -39,7 +39,7 @@ from catapult_theory.rigor.claims.reading import (
 from catapult_theory.rigor.claims.screens import ScalarScreen
 from catapult_theory.rigor.claims.size import size_of
 from catapult_theory.rigor.claims.tree import Relation
-from catapult_theory.rigor.claims.verdict import Verdict, power_text
+from catapult_theory.rigor.claims.verdict import UNMET, Verdict, power_text
 from catapult_theory.rigor.claims.vocabulary import Vocabulary
 from catapult_theory.symbolic.update_map import UpdateMap
 
@@ -50,9 +50,6 @@ _UNDECIDED = (
 )
 _UNTOLD = (
     "the difference could neither be brought to zero nor be told from zero at the states tried"
-)
-_UNMET = (
-    "no state was found that meets the domain and the hypotheses, so that nothing is said by them"
 )
 
 
@@ -256,7 +253,7 @@ class _Judge:
         else:
             found = self._inequality(goal, facts)
         if not met and found.status in ("holds-under-hypotheses", "not-checked"):
-            return _Found("not-checked", found.difference, found.hypotheses, hint=_UNMET)
+            return _Found("not-checked", found.difference, found.hypotheses, hint=UNMET)
         return found
 
     def _refuse_contradictions(self, goal: Goal, facts: Facts) -> None:

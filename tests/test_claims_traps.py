@@ -1,0 +1,166 @@
+"""Claims that a slip of the prover, of a division or of rounding would misjudge.
+
+Each was worked out by hand; beside what must not be proved stands what must be.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from functools import cache
+
+import pytest
+import sympy as sp
+from sympy.polys.rings import ring
+
+from catapult_theory.errors import ClaimError
+from catapult_theory.rigor import verify
+from catapult_theory.rigor.claims.points import precise, sign
+from catapult_theory.rigor.claims.positivity import Known, Prover
+from catapult_theory.symbolic import models
+from catapult_theory.symbolic.closure import derive
+
+HOLDS, ASYMPTOTIC, UNDER = "holds", "holds-asymptotically", "holds-under-hypotheses"
+FAILS, OPEN = "fails", "not-checked"
+
+RECIPES = {
+    "uv": (models.uv, {}, "squared", "gd"),
+    "many": (models.linear, {"outputs": None}, "squared", "gd"),
+    "decay": (models.linear, {"outputs": None}, "squared", "weight_decay"),
+    "momentum": (models.linear, {"outputs": None}, "squared", "heavy_ball"),
+    "softmax": (models.linear, {"outputs": 3}, "softmax_cross_entropy", "gd"),
+    "logistic": (models.linear, {"outputs": 1}, "logistic", "gd"),
+}
+# A region so small that no sample of a screen falls into it: the proof alone must be right.
+NARROW = "f >= -1/2000, f <= 1/2000"
+
+CLAIMS_OF = {
+    "uv": [
+        # A root of x turns with x where cases are told by the sign of x.
+        (FAILS, "sqrt(4 + f) >= 2 - f/8", NARROW),
+        (FAILS, "sqrt(4 - f) >= 2 + f/8", NARROW),
+        (UNDER, "sqrt(4 + f) >= 2 - abs(f)", NARROW),
+        # x^2 is below c^2 where -c < x < c, and not where x = -c is let in.
+        (UNDER, "f^2 < lam^2 + (lam - 1.37)^2", "f > -lam, f < lam"),
+        (UNDER, "f^2 <= lam^2 + (lam - 1.37)^2", "f >= -lam, f < lam"),
+        (OPEN, "f^2 < lam^2 + (lam - 1.37)^2", "f >= -lam, f < lam"),
+        # Where the roots vanish, sixty digits leave a number that looks like none.
+        (HOLDS, "sqrt(a'^2 - 4*b') = sqrt(a^2 - 4*b)*abs(1 - b)", ""),
+        (ASYMPTOTIC, "sqrt(a'^2 - 4*b') = sqrt(a^2 - 4*b)*abs(1 - 2*b)", ""),
+        # A step of a group.
+        (HOLDS, r"{\lambda}_{t+1} = \lambda_t + \frac{\eta f_t^2}{n} (\eta {\lambda}_t - 4)", ""),
+        (HOLDS, r"\left(a - 4\right)_{t+1} = (a - 4)_t (1 + b_t)", ""),
+        (ASYMPTOTIC, r"\left(a - 4\right)_{t+1} = (a - 4)_{t+1} (1 + b_t)", ""),
+    ],
+    "many": [
+        (UNDER, "tr(G') <= tr(G)", "g = 0"),
+        (FAILS, "tr(G') < tr(G)", "g = 0"),
+        (OPEN, "tr(S) >= 1", "tr(G) < 0"),
+        (OPEN, "tr(G) <= 2", "tr(G) < 1, tr(G) > 2"),
+        (FAILS, "sqrt(log(m/4)^2) = log(m/4)", ""),
+        (HOLDS, "sqrt(log(m/4)^2) = abs(log(m/4))", ""),
+        (HOLDS, "sqrt(eta^2*m^2) = eta*m", ""),
+        (HOLDS, "tr(W*I*W.T) = tr(W.T*W)", ""),
+    ],
+    "decay": [
+        # omega = 0 meets these hypotheses too.
+        (FAILS, "eta = 1", "eta*omega = omega"),
+        (UNDER, "eta*omega^2 = omega^2", "eta = 1"),
+        (UNDER, "omega = 1/2", "eta*omega = eta/2"),
+        (FAILS, "omega > 0", ""),
+        (UNDER, "tr(G) = d", "G = I"),
+    ],
+    "momentum": [(FAILS, "beta > 0", ""), (HOLDS, "beta >= 0", "")],
+    "softmax": [
+        (HOLDS, "loss >= 0", ""),
+        (FAILS, "loss >= 5", ""),
+        (FAILS, "loss <= 5", ""),
+        (FAILS, "loss <= loss'", ""),
+        (FAILS, "loss = 0", ""),
+    ],
+    "logistic": [(HOLDS, "loss >= 0", ""), (FAILS, "loss >= 5", "")],
+}
+CASES = [
+    (name, claim, where, status)
+    for name, rows in CLAIMS_OF.items()
+    for status, claim, where in rows
+]
+
+
+@cache
+def update_map(name):
+    model, options, loss, optimizer = RECIPES[name]
+    return derive(model(**options), loss=loss, optimizer=optimizer)
+
+
+@pytest.mark.parametrize(("name", "claim", "where", "status"), CASES)
+def test_a_trap_is_judged_right(name, claim, where, status):
+    assert verify(claim, update_map(name), where=where or None).status == status
+
+
+@pytest.mark.parametrize(
+    ("claim", "where", "words"),
+    [
+        ("tr(I) = 1", None, "I of unknown size"),
+        ("norm(I) = 1", None, "I of unknown size"),
+        ("exp(I) = exp(1)", None, "I of unknown size"),
+        ("I >= 0", None, "I of unknown size"),
+        ("tr(G)/tr(g.T*g) = 7", "g = 0", "divides by zero"),
+        ("tr(G)/tr(g.T*g) <= 7", "g = 0", "divides by zero"),
+    ],
+)
+def test_what_means_nothing_is_refused_with_the_remedy(claim, where, words):
+    with pytest.raises(ClaimError, match=words):
+        verify(claim, update_map("many"), where=where)
+
+
+def test_a_step_of_a_power_is_not_read():
+    with pytest.raises(ClaimError, match="subscript"):
+        verify(r"(f)^{2}_{t+1} = f_t^2 \left(1 - a + b\right)^2", update_map("uv"))
+
+
+def test_hypotheses_that_no_network_meets_are_said_to_be_so():
+    verdict = verify("tr(S) >= 1", update_map("many"), where="tr(G) < 0")
+    assert "no state was found that meets" in verdict.hint
+
+
+@pytest.mark.parametrize("claim", ["tr(G) >= 0", "tr(G) <= tr(G)", "tr(G) < 0", "tr(W*G) >= 0"])
+def test_a_verdict_on_an_inequality_says_that_it_is_one(claim):
+    assert verify(claim, update_map("many")).kind == "inequality"
+
+
+def test_a_loss_that_may_be_negative_is_not_taken_for_a_square():
+    y, f = sp.symbols("y f")
+    shifted = derive(models.linear(outputs=1), loss=sp.exp(f - y) - sp.Rational(1, 10**9))
+    assert verify("loss >= 0", shifted).status != HOLDS
+    assert verify("sqrt(loss^2) = loss", shifted).status != HOLDS
+    assert verify("loss >= 0", derive(models.linear(outputs=1), loss=sp.exp(f - y))).status == HOLDS
+
+
+def test_losses_in_pieces_are_computed_with():
+    from catapult_theory.symbolic.losses import huber
+
+    hub = derive(models.linear(outputs=1), loss=huber(1))
+    assert verify("loss >= 5", hub).status == FAILS
+    assert verify("loss <= 5", hub).status == FAILS
+
+
+R, X, Y = ring("x y", sp.QQ)
+
+
+@pytest.mark.parametrize(("side", "proved"), [(-1, False), (1, True)])
+def test_cases_by_a_sign_turn_the_facts_as_well(side, proved):
+    """A fact about 5 x^2 + 5 side x y^2 + y^4 is one about the goal for one side alone."""
+    region = tuple(Known(1 - 2000 * s * X, False, "narrow") for s in (1, -1))
+    fact = 5 * X**2 + 5 * side * X * Y**2 + Y**4
+    prover = Prover(R, facts=frozenset({fact}))
+    assert bool(prover.prove(5 * X**2 + 5 * X * Y**2 + Y**4, False, region)) is proved
+
+
+def test_the_sign_of_a_root_that_vanishes_is_not_told_from_its_rounding():
+    x, y = sp.symbols("x y", positive=True)
+    inside = (sp.sqrt(x) + sp.sqrt(y)) ** 2 - x - y - 2 * sp.sqrt(x * y + 0)
+    at = {x: Fraction(2), y: Fraction(3)}
+    vanishing = sp.sqrt(sp.Abs(inside))
+    assert 0 < precise(vanishing, at) < 1e-25  # what sixty digits leave
+    assert sign(vanishing, at) is None
+    assert sign(sp.sqrt(sp.Abs(inside) + sp.Rational(1, 10**20)), at) == 1
