@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import autograd
 import autograd.numpy as anp
 import numpy as np
@@ -10,6 +12,12 @@ from cases import TOLERANCES
 
 import catapult_theory as ct
 from catapult_theory.errors import InputError, NotClosed
+from catapult_theory.symbolic import losses
+from catapult_theory.symbolic.deep_linear import product_of_layers
+from catapult_theory.symbolic.singular_modes import aligned_vectors, free_vectors, modes_of
+
+# Singular values of the target.
+TARGET = np.array([1.5, 1.0, 0.4])
 
 
 def orthogonal(rng, size):
@@ -32,40 +40,88 @@ def trained(weights, X, Y, eta, steps):
     return orbit
 
 
+def network(depth, seed, aligned=True, white=True):
+    """Frames, singular values, the layers made of them, inputs and targets."""
+    rng = np.random.default_rng(seed)
+    size, samples = 3, 8
+    turns = [orthogonal(rng, size) for _ in range(depth + 1)]
+    modes = rng.uniform(0.6, 1.2, size=(depth, size))
+    own = [orthogonal(rng, size) for _ in range(depth)]
+    rights = turns[:depth] if aligned else own
+    layers = [turns[i + 1] @ np.diag(modes[i]) @ rights[i].T for i in range(depth)]
+    X = np.linalg.qr(rng.normal(size=(samples, size)))[0] * np.sqrt(samples)
+    X = X if white else X @ np.diag([1.3, 1.0, 0.6])
+    Y = X @ (turns[-1] @ np.diag(TARGET) @ turns[0].T).T
+    return turns, modes, layers, X, Y
+
+
+def largest_gap(depth, eta, steps, turns, modes, layers, X, Y):
+    """How far raw training leaves the frames and the modes of the derived map, by its size."""
+    orbit = trained(layers, X, Y, eta, steps)
+    start = {f"w{i + 1}": modes[i] for i in range(depth)}
+    run = {"backend": "array", "eta": eta, "y": TARGET}
+    ds = ct.trajectory(ct.models.aligned_mode(depth), start, steps, **run)
+    gap, scale = 0.0, 1.0
+    for i in range(depth):
+        full = np.array([turns[i + 1].T @ layers[i] @ turns[i] for layers in orbit])
+        theory = ds[f"w{i + 1}"].values[..., None] * np.eye(len(TARGET))
+        gap, scale = max(gap, np.abs(full - theory).max()), max(scale, np.abs(full).max())
+    return gap / scale
+
+
 @pytest.mark.parametrize("depth", [2, 3, 4])
 @pytest.mark.parametrize("eta", [0.05, 0.3])
 def test_aligned_networks_train_mode_by_mode(depth, eta):
-    rng = np.random.default_rng(depth)
-    size, samples, steps = 3, 8, 200
-    turns = [orthogonal(rng, size) for _ in range(depth + 1)]
-    modes = rng.uniform(0.6, 1.2, size=(depth, size))
-    layers = [turns[i + 1] @ np.diag(modes[i]) @ turns[i].T for i in range(depth)]
-    X = np.linalg.qr(rng.normal(size=(samples, size)))[0] * np.sqrt(samples)
-    singular = np.array([1.5, 1.0, 0.4])
-    Y = X @ (turns[-1] @ np.diag(singular) @ turns[0].T).T
-    orbit = trained(layers, X, Y, eta, steps)
-    derived = ct.models.aligned_mode(depth)
-    start = {f"w{i + 1}": modes[i] for i in range(depth)}
-    ds = ct.trajectory(derived, start, steps, backend="array", eta=eta, y=singular)
-    off = ct.trajectory(derived, start, steps, backend="array", eta=1.001 * eta, y=singular)
-    for i in range(depth):
-        full = np.array([turns[i + 1].T @ layers[i] @ turns[i] for layers in orbit])
-        diagonal = np.einsum("tjj->tj", full)
-        scale = np.abs(full).max()
-        assert np.abs(full - diagonal[..., None] * np.eye(size)).max() <= TOLERANCES.orbit * scale
-        assert np.abs(ds[f"w{i + 1}"].values - diagonal).max() <= TOLERANCES.orbit * scale
-        assert np.abs(off[f"w{i + 1}"].values - diagonal).max() > 1e-6
+    turns, modes, layers, X, Y = network(depth, seed=depth)
+    assert largest_gap(depth, eta, 200, turns, modes, layers, X, Y) <= TOLERANCES.orbit
+    wrong = 1.001 * modes  # the control
+    assert largest_gap(depth, eta, 200, turns, wrong, layers, X, Y) > 1e-6
 
 
-def test_without_alignment_modes_mix():
-    rng = np.random.default_rng(0)
-    X = np.linalg.qr(rng.normal(size=(8, 3)))[0] * np.sqrt(8)
-    layers = [rng.normal(size=(3, 3)) / 2 for _ in range(3)]
-    Y = X @ np.diag([1.5, 1.0, 0.4])
-    last = trained(layers, X, Y, 0.1, 50)[-1]
-    left, _, right = np.linalg.svd(layers[0])
-    turned = left.T @ last[0] @ right.T
-    assert np.abs(turned - np.diag(np.diag(turned))).max() > 1e-2
+@pytest.mark.parametrize(("aligned", "white"), [(False, True), (True, False)])
+def test_other_starts_and_other_data_leave_the_modes(aligned, white):
+    parts = network(3, seed=3, aligned=aligned, white=white)
+    assert largest_gap(3, 0.1, 50, *parts) > 1e-2
+
+
+ALIGNED = aligned_vectors(3)
+FIRST, SECOND, THIRD = ALIGNED.layers
+
+
+@pytest.mark.parametrize(
+    ("vectors", "term"),
+    [
+        (free_vectors(3), "L1.T*R2"),
+        (replace(ALIGNED, layers=(FIRST, ("R3", "Q2"), THIRD)), "R2.T*Q2"),
+        (replace(ALIGNED, layers=(FIRST, ("Q3", "R2"), THIRD)), "Q3.T*R3"),
+        (replace(ALIGNED, target=("LA", "R1")), "R4.T*LA"),
+        (replace(ALIGNED, target=("R4", "RA")), "R1.T*RA"),
+        (replace(ALIGNED, is_white=False), "X.T*X"),
+    ],
+)
+def test_what_is_not_aligned_or_not_white_is_named(vectors, term):
+    with pytest.raises(NotClosed) as caught:
+        ct.models.aligned_mode(3, vectors=vectors)
+    assert caught.value.term == term
+
+
+def test_modes_are_found_for_layers_in_any_order_and_of_any_scale():
+    """The derivation reads the product, not the list of its layers."""
+    plain = product_of_layers(3)
+    turned = replace(plain, output=3 * plain.output, matrices=plain.matrices[::-1])
+    found = modes_of(turned, losses.squared, ALIGNED)
+    w1, w2, w3 = found.weights
+    assert found.output == 3 * w1 * w2 * w3
+    assert found.slopes == {w1: 3 * w2 * w3, w2: 3 * w1 * w3, w3: 3 * w1 * w2}
+
+
+def test_a_sum_of_products_or_a_wrong_number_of_layers_is_refused():
+    plain = product_of_layers(2)
+    with pytest.raises(InputError, match="not one product"):
+        modes_of(replace(plain, output=plain.output + plain.output * plain.output.T * plain.output),
+                 losses.squared, aligned_vectors(2))  # fmt: skip
+    with pytest.raises(InputError, match="2 layers, the singular vectors are those of 3"):
+        modes_of(plain, losses.squared, ALIGNED)
 
 
 @pytest.mark.parametrize(("depth", "term"), [(3, "H1.T*H1"), (4, "H1.T*H1")])

@@ -4,20 +4,23 @@ f(x) = W_L ... W_1 x. Beyond one hidden layer products of hidden matrices with t
 quantities at every step, and `derive` says which comes first. If each layer begins with the
 singular vectors of the next, W_l = R_(l+1) diag(w_l) R_l^T, if the outer ones are those of the
 target A, and if the data are whitened, X^T X / m = I, gradients are diagonal in the same vectors:
-alignment is kept, and each mode trains as f = w_L ... w_1 towards a singular value of A.
+alignment is kept, and each mode trains as f = w_L ... w_1 towards a singular value of A. That is
+found, not assumed: `singular_modes` puts the vectors into the raw gradient.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import sympy as sp
 
-from catapult_theory.errors import InputError, NotClosed
+from catapult_theory.errors import InputError
 from catapult_theory.symbolic import losses, optimizers
 from catapult_theory.symbolic.model import Model
-from catapult_theory.symbolic.symbols import data, eta, f, matrix, n, y
-from catapult_theory.symbolic.update_map import Frame, Step, UpdateMap, prime
+from catapult_theory.symbolic.singular_modes import SingularVectors, aligned_vectors, modes_of
+from catapult_theory.symbolic.symbols import data, eta, matrix, n, y
+from catapult_theory.symbolic.update_map import Frame, UpdateMap
 
 
 def deep_linear(depth: int = 3, inputs: int = 2, outputs: int = 1) -> Model:
@@ -46,21 +49,48 @@ def deep_linear(depth: int = 3, inputs: int = 2, outputs: int = 1) -> Model:
     >>> print(deep_linear(3))
     deep_linear: f = 1/n*X*U.T*H1.T*V.T
     """
+    plain = product_of_layers(depth, inputs, outputs)
+    return replace(plain, output=plain.output / n ** sp.Rational(depth - 1, 2))
+
+
+def product_of_layers(depth: int = 3, inputs: int = 2, outputs: int = 1) -> Model:
+    """Return f(x) = V H_1 ... U x without factors of the width, as singular values multiply.
+
+    Parameters
+    ----------
+    depth : int
+        At least 2.
+    inputs, outputs : int
+
+    Returns
+    -------
+    Model
+
+    Raises
+    ------
+    InputError
+        If the depth is not an integer of at least 2.
+
+    Examples
+    --------
+    >>> print(product_of_layers(3))
+    deep_linear: f = X*U.T*H1.T*V.T
+    """
     _check_depth(depth)
     X, V, U = data("X", cols=inputs), matrix("V", rows=outputs), matrix("U", cols=inputs)
     hidden = [sp.MatrixSymbol(f"H{i}", n, n) for i in range(1, depth - 1)]
     product = X @ U.T
     for H in hidden:
         product = product @ H.T
-    return Model(
-        output=product @ V.T / n ** sp.Rational(depth - 1, 2),
-        matrices=(V, *hidden, U),
-        data=X,
-        name="deep_linear",
-    )
+    return Model(output=product @ V.T, matrices=(V, *hidden, U), data=X, name="deep_linear")
 
 
-def aligned_mode(depth: int = 3, label: Any = True, loss: Any = "squared") -> UpdateMap:
+def aligned_mode(
+    depth: int = 3,
+    label: Any = True,
+    loss: Any = "squared",
+    vectors: SingularVectors | None = None,
+) -> UpdateMap:
     """Return the exact dynamics of one mode of an aligned deep linear network on whitened data.
 
     w_l' = w_l - eta g prod_(j != l) w_j with f = w_1 ... w_L and g = dl/df; the label is the
@@ -75,6 +105,8 @@ def aligned_mode(depth: int = 3, label: Any = True, loss: Any = "squared") -> Up
         The singular value that the mode learns; ``True`` for the symbol ``y``.
     loss : str
         "squared".
+    vectors : SingularVectors, optional
+        What is known of the start. Left out, singular vectors are aligned and the data white.
 
     Returns
     -------
@@ -86,7 +118,8 @@ def aligned_mode(depth: int = 3, label: Any = True, loss: Any = "squared") -> Up
     InputError
         If the depth is not an integer of at least 2.
     NotClosed
-        For another loss.
+        For another loss, for vectors that are not aligned, for data that are not white; it names
+        the first quantity that is open.
 
     Examples
     --------
@@ -95,46 +128,29 @@ def aligned_mode(depth: int = 3, label: Any = True, loss: Any = "squared") -> Up
     w2' = -eta*w1*(w1*w2 - y) + w2
     exact at every width n
     """
-    _check_depth(depth)
-    cost = losses.get(loss)
-    if cost.name != "squared":
-        raise NotClosed(
-            f"R {cost.name}'(R^T f)",
-            "the gradient of this loss does not turn with the singular vectors: modes mix",
-        )
+    cost, rule = losses.get(loss), optimizers.gd()
+    found = modes_of(product_of_layers(depth), cost, vectors or aligned_vectors(depth))
     target = y if label is True else sp.nsimplify(sp.sympify(label), rational=True)
-    weights = sp.symbols(f"w1:{depth + 1}", real=True)
-    output = sp.Mul(*weights)
-    here = {f: output, y: target}
-    slopes = {w: sp.diff(output, w) for w in weights}
-    residual = losses.squared.derivative().subs(here, simultaneous=True)
-    updates = {w: w - eta * residual * slope for w, slope in slopes.items()}
-    kernel = sp.Add(*(slope**2 for slope in slopes.values()))
-    rule = optimizers.gd()
+    residual = found.residual.subs(y, target)
+    kernel = sp.Add(*(slope**2 for slope in found.slopes.values()))
     return UpdateMap(
         model="aligned_mode",
         loss=cost.name,
         optimizer=rule.name,
-        variables=weights,
+        variables=found.weights,
         constants=(eta, *sorted(target.free_symbols, key=str)),
-        updates=updates,
+        updates={w: e.subs(y, target) for w, e in found.updates.items()},
         observables={
-            "loss": losses.squared.expression.subs(here, simultaneous=True),
-            "f": output,
+            "loss": residual**2 / 2,  # the one loss whose gradient turns with the frames
+            "f": found.output,
             "lam": kernel,
             "grad_norm2": residual**2 * kernel,
         },
         carried={},
         domain=(),
-        gram={w: w for w in weights},
+        gram={w: w for w in found.weights},
         frame=Frame((), (), 0),
-        steps=(
-            Step(
-                "With aligned singular vectors and whitened data each mode is a product of "
-                "scalars, and its gradient that of the product:",
-                ((f, output), *((prime(w), e) for w, e in updates.items())),
-            ),
-        ),
+        steps=found.steps,
     )
 
 
