@@ -24,7 +24,7 @@ from catapult_theory.rigor.claims.reading import read_claim, read_hypotheses
 from catapult_theory.rigor.claims.vocabulary import Vocabulary
 from catapult_theory.rigor.falsification import smt
 from catapult_theory.rigor.falsification.result import STATUSES
-from catapult_theory.rigor.falsification.search import METHODS
+from catapult_theory.rigor.falsification.search import METHODS, _goal, _violated
 
 RECIPES = {
     "uv": ({}, "gd"),
@@ -356,3 +356,21 @@ def test_the_command_line_says_it_with_its_exit_code(arguments, code, says):
     outcome = CliRunner().invoke(cli.app, ["falsify", *arguments])
     assert outcome.exit_code == code, outcome.output
     assert says in outcome.output
+
+
+def test_states_that_could_not_be_drawn_are_not_counted_as_tries():
+    ball, claim = derived("momentum"), "lam' <= lam + 1000*(1 + abs(f))^9 + x3^2"
+    few = {"seconds": 2, "tries": 7, "methods": ("hypothesis",)}
+    refused = ct.falsify(claim, ball, where="f = 0", **few)
+    assert (refused.tries, refused.status) == (0, "not falsified")
+    assert "no states were drawn: an equation in where fixes a state variable" in refused.hint
+    assert "timeout" not in refused.hint  # which is not an argument here
+    drawn = ct.falsify(claim, ball, **few)
+    assert 0 < drawn.tries <= 7 or drawn.status == "counterexample"
+
+
+def test_a_link_about_a_quantity_that_is_not_drawn_is_passed_over():
+    words = Vocabulary.of(derived("uv"))
+    links = [_goal(r, words) for r in read_claim("Delta <= f <= 0", words).relations]
+    state = {words.base[name]: Fraction(1) for name in ("f", "lam", "eta", "n")}
+    assert [g.names for g in _violated(links, state)] == [("f", "<=", "0")]

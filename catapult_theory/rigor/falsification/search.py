@@ -221,10 +221,15 @@ class _OneStep:
         impossible = self._unmet(goals, end)
         if impossible is not None:
             return impossible
-        found = self._drawn(goals, end)
-        if found is not None:
-            return found
-        return self._solved(goals, end, verdict.hint)
+        drawn = self._drawn(goals, end)
+        if drawn.state is not None:
+            point = {self.vocabulary.base[k]: v for k, v in drawn.state.items()}
+            return self._counterexample(_violated(goals, point)[0], point, "Hypothesis")
+        unfinished = verdict.difference is sp.nan
+        hint = (
+            "the exact algebra ran out of time: give seconds= more" if unfinished else verdict.hint
+        )
+        return self._solved(goals, end, hint, drawn)
 
     def _at_finite_width(self, goal: Goal, verdict: Any) -> Falsification:
         """Return where an equation fails that is right only as the width grows."""
@@ -256,30 +261,24 @@ class _OneStep:
             return Falsification(self.claim.text, "unknown", "", None, self.texts, hint=hint)
         return None
 
-    def _drawn(self, goals: Sequence[Goal], end: float) -> Falsification | None:
+    def _drawn(self, goals: Sequence[Goal], end: float) -> _Draws:
         if "hypothesis" not in self.effort.methods or not self.effort.tries:
-            return None
-        symbols = {s.name: s for s in self.vocabulary.base.values()}
+            return _Draws(None, 0)
 
         def violates(state: dict[str, Fraction]) -> bool:
-            point = {symbols[k]: v for k, v in state.items()}
-            return any(g.symbols <= set(point) and g.is_false_at(point) for g in goals)
+            point = {self.vocabulary.base[k]: v for k, v in state.items()}
+            return bool(_violated(goals, point))
 
-        state = _first(self.vocabulary, self.where, violates, self.effort, end)
-        if state is None:
-            return None
-        point = {symbols[k]: v for k, v in state.items()}
-        goal = next(g for g in goals if g.is_false_at(point))
-        return self._counterexample(goal, point, "Hypothesis")
+        return _first(self.vocabulary, self.where, violates, self.effort, end)
 
     def _counterexample(self, goal: Goal, point: Point, method: str) -> Falsification:
         shown = presented(goal, dict(point), self.vocabulary)
         return Falsification(self.claim.text, "counterexample", method, shown, self.texts)
 
-    def _solved(self, goals: Sequence[Goal], end: float, hint: str) -> Falsification:
-        tries = self.effort.tries if "hypothesis" in self.effort.methods else 0
-        left = Falsification(self.claim.text, "not falsified", "", None, self.texts, tries,
-                             hint=hint)  # fmt: skip
+    def _solved(self, goals: Sequence[Goal], end: float, hint: str, drawn: _Draws) -> Falsification:
+        hints = "; ".join(filter(None, [drawn.reason, hint]))
+        left = Falsification(self.claim.text, "not falsified", "", None, self.texts, drawn.tried,
+                             hint=hints)  # fmt: skip
         if "z3" not in self.effort.methods or not all(g.is_algebraic for g in goals):
             return left
         answers = []
@@ -293,7 +292,13 @@ class _OneStep:
             method = "z3 (nlsat: no state of the domain violates it)"
             return Falsification(self.claim.text, "proved", method, None, self.texts)
         reason = next(a.reason for a in answers if a.status != "unsat")
-        return Falsification(self.claim.text, "unknown", "", None, self.texts, tries, hint=reason)
+        hints = "; ".join(filter(None, [reason, drawn.reason]))
+        return replace(left, status="unknown", hint=hints)
+
+
+def _violated(goals: Sequence[Goal], point: dict[sp.Symbol, Fraction]) -> list[Goal]:
+    """Return the goals that are false at a point, of those that it has all numbers for."""
+    return [g for g in goals if g.symbols <= set(point) and g.is_false_at(point)]
 
 
 def _goal(relation: Relation, vocabulary: Vocabulary) -> Goal:
@@ -303,18 +308,31 @@ def _goal(relation: Relation, vocabulary: Vocabulary) -> Goal:
     return Goal(left, right, expression, kind, names)
 
 
+@dataclass(frozen=True)
+class _Draws:
+    """What came of drawing states: the simplest that meets a condition, how many were drawn, and
+    why none could be."""
+
+    state: dict[str, Fraction] | None
+    tried: int
+    reason: str = ""
+
+
 def _first(
     vocabulary: Vocabulary, where: Any, condition: Any, effort: _Effort, end: float
-) -> dict[str, Fraction] | None:
-    """Return the simplest state that Hypothesis finds to meet a condition, or None."""
+) -> _Draws:
+    """Draw states with Hypothesis until one meets a condition, and simplify that one."""
     hypothesis = optional_part("hypothesis", "ct.falsify")
     found: list[dict[str, Fraction]] = []
-    asked = 0
+    asked, tried, reason = 0, 0, ""
 
     def holds(state: dict[str, Fraction]) -> bool:
-        nonlocal asked
+        nonlocal asked, tried
         asked += bool(found)
-        if asked > _SIMPLER or time.monotonic() > end or not condition(state):
+        if asked > _SIMPLER or time.monotonic() > end:
+            return False
+        tried += 1
+        if not condition(state):
             return False
         found.append(state)
         return True
@@ -325,10 +343,14 @@ def _first(
     )  # fmt: skip
     errors = hypothesis.errors
     # Flaky: the asking ended while an example was made smaller; the best so far is kept.
-    with contextlib.suppress(errors.NoSuchExample, errors.Unsatisfiable, errors.Flaky, InputError):
-        strategy = states(_without_carried(vocabulary), where)
-        hypothesis.find(strategy, holds, settings=wanted, random=random.Random(effort.seed))
-    return min(found, key=_complexity, default=None)
+    with contextlib.suppress(errors.NoSuchExample, errors.Unsatisfiable, errors.Flaky):
+        try:
+            strategy = states(_without_carried(vocabulary), where)
+        except InputError as cause:
+            reason = f"no states were drawn: {cause}"
+        else:
+            hypothesis.find(strategy, holds, settings=wanted, random=random.Random(effort.seed))
+    return _Draws(min(found, key=_complexity, default=None), tried, reason)
 
 
 def _complexity(state: dict[str, Fraction]) -> float:
@@ -361,7 +383,7 @@ class _Orbit(_OneStep):
     def result(self) -> Falsification:
         end = time.monotonic() + self.effort.seconds
         if self.mode == "always":
-            one = self._first_step(end)
+            one = self._one_step(self.claim, end)
             if one.counterexample is not None:
                 return self._at_the_start(one)
             if one.status == "proved" and self._keep_holding(end):
@@ -394,8 +416,9 @@ class _Orbit(_OneStep):
                 return self._found(conditions, updates, start, "a search among small numbers")
         if "hypothesis" in self.effort.methods and self.effort.tries:
             middle = end - self.effort.seconds / 2
-            if state := _first(self.vocabulary, self.where, violates, self.effort, middle):
-                point = {symbols[k]: v for k, v in state.items()}
+            drawn = _first(self.vocabulary, self.where, violates, self.effort, middle)
+            if drawn.state is not None:
+                point = {symbols[k]: v for k, v in drawn.state.items()}
                 return self._found(conditions, updates, point, "Hypothesis")
         if "descent" in self.effort.methods:
             starts = rational_minima(drawing, conditions, self.steps, self.mode, self.effort.seed,
@@ -438,9 +461,6 @@ class _Orbit(_OneStep):
         shown = OrbitCounterexample(numbers, moment.step, moment.exact, moment.rests)
         return Falsification(self.claim.text, "counterexample", method, shown, self.texts,
                              steps=self.steps)  # fmt: skip
-
-    def _first_step(self, end: float) -> Falsification:
-        return self._one_step(self.claim, end)
 
     def _at_the_start(self, one: Falsification) -> Falsification:
         """Return a state that violates the claim by itself as the start of an orbit."""
