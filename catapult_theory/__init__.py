@@ -27,9 +27,9 @@ if TYPE_CHECKING:
         NotClosed,
         OutputError,
     )
-    from catapult_theory.networks.datasets import Dataset, digits, one_hot
+    from catapult_theory.networks.datasets import Dataset, one_hot
     from catapult_theory.networks.datasets import load as load_data
-    from catapult_theory.networks.images import fashion_mnist, images, mnist
+    from catapult_theory.networks.images import digits, fashion_mnist, images, mnist, photographs
     from catapult_theory.networks.spectra import Spectra, spectra
     from catapult_theory.networks.starts import gaussian_start
     from catapult_theory.phases.bounds import phase_bounds
@@ -96,8 +96,8 @@ _HOMES = {
         *("CatapultError", "ClaimError", "DomainError", "InputError", "MissingBackend"),
         *("ModelError", "NotClosed", "OutputError"),
     ),
-    "networks.datasets": ("Dataset", "digits", "one_hot"),
-    "networks.images": ("fashion_mnist", "images", "mnist"),
+    "networks.datasets": ("Dataset", "one_hot"),
+    "networks.images": ("digits", "fashion_mnist", "images", "mnist", "photographs"),
     "networks.spectra": ("Spectra", "spectra"),
     "networks.starts": ("gaussian_start",),
     "phases.bounds": ("phase_bounds",),

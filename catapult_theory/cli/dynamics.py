@@ -115,7 +115,8 @@ def run(
 def _data(model: str, path: Path | None, outputs: int) -> Any:
     if not model.startswith("linear"):
         return None
-    from catapult_theory.networks.datasets import digits, load
+    from catapult_theory.networks.datasets import load
+    from catapult_theory.networks.images import digits
 
     if path is None or str(path) == "digits":
         return tuple(digits(protocol="parity" if outputs == 1 else "classes"))

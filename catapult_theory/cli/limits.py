@@ -16,7 +16,7 @@ from catapult_theory.errors import InputError, OutputError
 @app.command(epilog="Example: catapult limit --data mnist --samples 1000 --figure limit.png")
 def limit(
     data: Annotated[
-        str, typer.Option(help="digits, mnist or fashion; or .npz with X and y")
+        str, typer.Option(help="digits, mnist, fashion, photographs; or .npz with X and y")
     ] = "digits",
     samples: Annotated[int, typer.Option(help="how many images")] = 256,
     loss: Annotated[str, typer.Option(help="of the closed map")] = "softmax_cross_entropy",

