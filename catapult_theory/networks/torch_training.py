@@ -1,4 +1,4 @@
-"""Full-batch gradient descent on a PyTorch network, from its start, watched step by step."""
+"""The training of a PyTorch network from its start, watched step by step."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from catapult_theory.networks.spectra import Spectrum, spectrum
 from catapult_theory.networks.spectra_operators import flat, jvp, unflat
+from catapult_theory.networks.torch_optimizers import FULL_BATCH, TorchOptimizer
 from catapult_theory.networks.torch_part import Tensor, torch_part
 from catapult_theory.networks.torch_problem import Point, TorchProblem
 
@@ -28,7 +29,8 @@ class Descent:
     Parameters
     ----------
     losses : array
-        Before every step and after the last; up to the first that counts as divergence.
+        Of all samples, before every step and after the last; up to the first that counts as
+        divergence.
     amplitudes : array
         The gradient in the outputs along a fixed direction of them.
     diverged : bool
@@ -65,9 +67,14 @@ def ceiling(problem: TorchProblem) -> float:
 
 
 def descend(
-    problem: TorchProblem, eta: float, steps: int, direction: Tensor, limit: float
+    problem: TorchProblem,
+    eta: float,
+    steps: int,
+    direction: Tensor,
+    limit: float,
+    optimizer: TorchOptimizer = FULL_BATCH,
 ) -> Descent:
-    """Return a run of gradient descent on the loss as it is.
+    """Return a training run on the loss as it is.
 
     Parameters
     ----------
@@ -80,21 +87,22 @@ def descend(
     direction : tensor, of the shape of the outputs
     limit : float
         A larger loss counts as divergence.
+    optimizer : TorchOptimizer
+        Full-batch gradient descent when left out.
 
     Returns
     -------
     Descent
     """
-    point, losses, amplitudes = dict(problem.start), [], []
-    while True:
-        outputs, loss, slope = problem.gradient(point)
-        losses.append(loss)
-        residual = problem.loss.gradient(outputs, problem.Y)
+    losses, amplitudes, diverged = [], [], False
+    for here in optimizer.course(problem, eta):
+        losses.append(here.loss)
+        residual = problem.loss.gradient(here.outputs, problem.Y)
         amplitudes.append(float((residual * direction).sum()))
-        diverged, done = not loss <= limit, len(losses) > steps
+        diverged, done = not here.loss <= limit, len(losses) > steps
         if diverged or (done and not _undecided(losses, steps)):
-            return Descent(np.array(losses), np.array(amplitudes), diverged, point, outputs)
-        point = {name: t - eta * slope[name] for name, t in point.items()}
+            break
+    return Descent(np.array(losses), np.array(amplitudes), diverged, here.point, here.outputs)
 
 
 def _undecided(losses: list[float], steps: int) -> bool:

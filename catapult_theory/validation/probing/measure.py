@@ -5,17 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from catapult_theory.errors import CatapultError, InputError
 from catapult_theory.networks.spectra import spectrum
+from catapult_theory.networks.torch_optimizers import FULL_BATCH, TorchOptimizer
 from catapult_theory.networks.torch_part import Tensor, torch_part
 from catapult_theory.networks.torch_problem import TorchProblem
 from catapult_theory.networks.torch_scores import score
 from catapult_theory.networks.torch_training import (
+    Descent,
     alignment,
     ceiling,
     descend,
@@ -35,6 +37,9 @@ STRIDE = 0.15
 MOST_DIRECTIONS = 10
 # The kernel of the start is that of the first step alone.
 GROWTH_STEPS = 1
+# How far from a minimum its stability is tried, over the size of the outputs; and how much the
+# loss must grow to have left it: heavy ball's grows by 4/(1 - beta)^2 first even where it returns.
+NEAR, LEFT = 1e-6, 1e6
 # Residual over value at the end of a run, which is shown with two digits.
 END_TOLERANCE = 1e-5
 
@@ -83,6 +88,8 @@ class Start:
         The direction of the outputs that the top eigenvector moves.
     limit : float
         A larger loss counts as divergence.
+    optimizer : TorchOptimizer
+        How it is trained.
     """
 
     problem: TorchProblem
@@ -90,11 +97,39 @@ class Start:
     facts: dict[str, float]
     direction: Tensor
     limit: float
+    optimizer: TorchOptimizer = FULL_BATCH
+
+    def run(self, eta: float, steps: int) -> Descent:
+        """Return a training run from here."""
+        return descend(self.problem, eta, steps, self.direction, self.limit, self.optimizer)
+
+    def recall(self, what: dict[str, Any], measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """Return a measurement of its training from the store, or make and keep it."""
+        return self.store.recall({**what, **self.optimizer.key}, measure)
 
     @property
     def curvature(self) -> float:
         """The top of the Gauss-Newton matrix."""
         return self.facts["curvature"]
+
+    def near_minimum(self) -> Start:
+        """Return the same network with targets at which its start is all but a minimum.
+
+        The outputs are off them by a millionth of their size along the top direction. There the
+        Hessian is the Gauss-Newton matrix of the start up to that millionth, and a run that
+        leaves the minimum is told by its loss before it gets far.
+
+        Returns
+        -------
+        Start
+            Whose limit is a million times its loss.
+        """
+        problem = self.problem
+        outputs = problem.forward(problem.start)
+        offset = NEAR * max(float(outputs.norm()), 1.0) * self.direction
+        moved = replace(problem, Y=outputs - offset)
+        limit = LEFT * moved.value(outputs)
+        return replace(self, problem=moved, limit=limit)
 
 
 def subspace(problem: TorchProblem) -> int:
@@ -102,12 +137,14 @@ def subspace(problem: TorchProblem) -> int:
     return min(MOST_DIRECTIONS, problem.outputs, problem.size)
 
 
-def prepare(problem: TorchProblem) -> Start:
+def prepare(problem: TorchProblem, optimizer: TorchOptimizer = FULL_BATCH) -> Start:
     """Return a start with its curvatures, from the store where they were measured before.
 
     Parameters
     ----------
     problem : TorchProblem
+    optimizer : TorchOptimizer
+        Full-batch gradient descent when left out.
 
     Returns
     -------
@@ -142,7 +179,7 @@ def prepare(problem: TorchProblem) -> Start:
     flat = torch_part().tensor(facts.pop("direction"), dtype=torch_part().float64)
     like = next(iter(problem.start.values()))
     direction = flat.reshape(problem.shape).to(like.device, like.dtype)
-    return Start(problem, store, facts, direction, ceiling(problem))
+    return Start(problem, store, facts, direction, ceiling(problem), optimizer)
 
 
 @dataclass(eq=False)
@@ -179,10 +216,10 @@ class Measurement:
         what = {"measurement": "growth", "eta": eta, "steps": GROWTH_STEPS}
 
         def measure() -> dict[str, Any]:
-            ran = descend(start.problem, eta, GROWTH_STEPS, start.direction, start.limit)
+            ran = start.run(eta, GROWTH_STEPS)
             return {"growth": math.inf if ran.diverged else growth(ran.amplitudes)}
 
-        found = start.store.recall(what, measure)["growth"]
+        found = start.recall(what, measure)["growth"]
         self.tick(f"onset, eta lambda_0 = {rate:.2f}", GROWTH_STEPS)
         return np.bool_(found > 1)
 
@@ -199,7 +236,7 @@ class Measurement:
         start, settings = self.start, self.settings
         eta = eta_lam0 / start.curvature
         what = {"measurement": "run", "eta": eta, "steps": settings.steps}
-        found = start.store.recall(what, lambda: trained(start, eta, settings.steps))
+        found = start.recall(what, lambda: trained(start, eta, settings.steps))
         value = found["score"]
         return ProbeRun(
             eta, eta_lam0, eta * found["curvature"], found["diverged"],
@@ -246,7 +283,7 @@ def trained(start: Start, eta: float, steps: int) -> dict[str, Any]:
     dict
     """
     problem = start.problem
-    ran = descend(problem, eta, steps, start.direction, start.limit)
+    ran = start.run(eta, steps)
     found: dict[str, Any] = {
         "losses": ran.losses.tolist(), "diverged": ran.diverged, "score": math.nan,
         "curvature": math.nan, "alignment": math.nan,
