@@ -24,7 +24,7 @@ from catapult_theory.validation.evidence import (
     study,
 )
 from catapult_theory.validation.evidence.medians import Median, median_of
-from catapult_theory.validation.evidence.rows import Criterion
+from catapult_theory.validation.evidence.rows import CONVOLUTIONAL, KINDS, Criterion
 from catapult_theory.validation.evidence.verdicts import verdict
 from catapult_theory.validation.probing import Edge
 
@@ -36,7 +36,6 @@ from catapult_theory.networks.torch_problem import torch_problem  # noqa: E402
 from catapult_theory.validation.evidence.architectures import make_network, subtracted  # noqa: E402
 
 STUDY = "catapult_theory.validation.evidence.campaign"
-STATISTICS = "catapult_theory.validation.evidence.statistics"
 QUICK = {row.name: row for row in bundled("quick")}
 ONSET = QUICK["quick-onset-linear"]
 WRONG = replace(ONSET, name="wrong", criterion=Criterion("interval", 2.9, 3.1))
@@ -77,8 +76,7 @@ def test_a_repeated_study_trains_nothing(quick, monkeypatch):
     def train(*_):
         raise AssertionError("trained again")
 
-    for module in (STATISTICS, "catapult_theory.validation.probing.measure"):
-        monkeypatch.setattr(f"{module}.descend", train)
+    monkeypatch.setattr("catapult_theory.validation.probing.measure.descend", train)
     again = study([*QUICK.values(), WRONG], 10)
     assert again.to_json() == quick.to_json()
 
@@ -229,7 +227,11 @@ BAD = {
     ("tolerance = 0.02", "tolerance = 0"): "tolerance",
     ('"squared"', '"cross_entropy"'): None,
     ("seeds = 5", "seeds = "): "is not TOML",
-}
+    ('kind = "mlp"', 'kind = "residual-conv"'): None,
+    ('kind = "mlp", activation = "relu", hidden = 1, widths = [8]',
+     'kind = "residual-conv", activation = "relu", hidden = 1, widths = [6]'): "multiples of 4",
+    ('name = "digits"', 'name = "photographs"'): None,
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(("old", "new"), BAD)
@@ -265,11 +267,11 @@ def test_every_row_says_paper_only_for_numbers_of_the_paper():
 SPEC = ONSET.network
 
 
-@pytest.mark.parametrize("kind", ["mlp", "conv", "residual"])
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("activation", ["linear", "relu", "tanh", "gelu"])
 def test_every_network_trains_and_is_the_same_for_the_same_seed(kind, activation):
     spec = replace(SPEC, kind=kind, activation=activation, hidden=2)
-    first, again, other = (make_network(spec, 6, 64, 3, seed) for seed in (0, 0, 1))
+    first, again, other = (make_network(spec, 8, 64, 3, seed) for seed in (0, 0, 1))
     x = torch.randn(5, 64, dtype=torch.float64)
     assert torch.equal(first(x), again(x))
     assert not torch.equal(first(x), other(x))
@@ -284,6 +286,22 @@ def test_parametrisations_agree_at_the_start_and_not_in_their_kernels():
     assert torch.allclose(ntk(x), standard(x))
     tops = [spectrum(torch_problem(f, x, torch.zeros(4, 2)), "ntk").top for f in (ntk, standard)]
     assert tops[1] > 10 * tops[0]
+
+
+@pytest.mark.parametrize("kind", CONVOLUTIONAL)
+def test_a_convolutional_network_tells_colours_apart(kind):
+    network = make_network(replace(SPEC, kind=kind), 8, 3 * 16, 2, 0, channels=3)
+    x = torch.randn(5, 48, dtype=torch.float64)
+    red_is_blue = x.reshape(5, 3, 16)[:, [2, 1, 0]].reshape(5, 48)
+    assert float((network(x) - network(red_is_blue)).detach().abs().max()) > 1e-3
+    with pytest.raises(InputError, match="square images, got 24 pixels and 2 channels"):
+        make_network(replace(SPEC, kind=kind), 8, 48, 2, 0, channels=2)(x)
+
+
+def test_the_residual_kinds_are_normalised_within_a_sample():
+    for kind, layer in (("residual", "LayerNorm"), ("residual-conv", "GroupNorm")):
+        network = make_network(replace(SPEC, kind=kind, hidden=2), 8, 64, 2, 0)
+        assert [type(m).__name__ for m in network.modules()].count(layer) == 3
 
 
 def test_a_subtracted_network_starts_at_zero_with_the_same_kernel():

@@ -165,7 +165,8 @@ def hessian_operator(problem: TorchProblem, point: Point) -> Operator:
 
     Not by curvlinops: it differentiates the gradient forward with gradients switched off
     (torch.no_grad), where PyTorch 2.13 gives a Hessian of layer normalisation that is wrong and
-    not symmetric. Two backward passes are right for both.
+    not symmetric; of group normalisation it has no forward derivative at all. Two backward
+    passes are right for both.
 
     Parameters
     ----------

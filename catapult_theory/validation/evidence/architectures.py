@@ -1,4 +1,4 @@
-"""The networks of the evidence: perceptrons, a convolutional and a residual network.
+"""The networks of the evidence: perceptrons, convolutional and residual networks.
 
 None has biases in its perceptron form: inputs are scaled to mean |x|^2 = 1, so that unit weights
 give hidden units of order one.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from copy import deepcopy
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -17,9 +18,47 @@ from catapult_theory.networks.torch_part import Tensor, torch_part
 from catapult_theory.validation.evidence.rows import Network
 
 Module = Any
+# Of group normalisation: channels that are normalised together are a fourth of all.
+GROUPS = 4
 
 
-def make_network(spec: Network, width: int, inputs: int, outputs: int, seed: int) -> Module:
+@dataclass(frozen=True)
+class Sizes:
+    """What a network takes and gives.
+
+    Parameters
+    ----------
+    inputs, outputs : int
+        d and k.
+    channels : int
+        Of images.
+    """
+
+    inputs: int
+    outputs: int
+    channels: int
+
+    @property
+    def side(self) -> int:
+        """Pixels of an image in either direction."""
+        pixels = self.inputs // self.channels
+        side = math.isqrt(pixels)
+        if side * side * self.channels != self.inputs:
+            raise InputError(
+                f"a convolutional network needs square images, got {pixels} pixels and "
+                f"{self.channels} channels"
+            )
+        return side
+
+    def images(self, x: Tensor) -> Tensor:
+        """Return rows as images with pixels of order one, as PyTorch's initialisation expects."""
+        shaped = x.reshape(len(x), self.channels, self.side, self.side)
+        return shaped * math.sqrt(self.inputs)
+
+
+def make_network(
+    spec: Network, width: int, inputs: int, outputs: int, seed: int, channels: int = 1
+) -> Module:
     """Return a network at a random start.
 
     Parameters
@@ -30,6 +69,8 @@ def make_network(spec: Network, width: int, inputs: int, outputs: int, seed: int
         d and k.
     seed : int
         The user's stream of random numbers goes on as it was.
+    channels : int
+        Of images, which the inputs hold one after the other.
 
     Returns
     -------
@@ -39,11 +80,13 @@ def make_network(spec: Network, width: int, inputs: int, outputs: int, seed: int
     ------
     MissingBackend
         Without PyTorch.
+    InputError
+        For a convolutional network on inputs that are no square images.
     """
     torch = torch_part()
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        return _BUILDERS[spec.kind](spec, width, inputs, outputs).double()
+        return _BUILDERS[spec.kind](spec, width, Sizes(inputs, outputs, channels)).double()
 
 
 def subtracted(network: Module) -> Module:
@@ -90,13 +133,13 @@ def _activation(name: str) -> Callable[[Tensor], Tensor]:
     }[name]  # fmt: skip
 
 
-def _perceptron(spec: Network, width: int, inputs: int, outputs: int) -> Module:
+def _perceptron(spec: Network, width: int, ends: Sizes) -> Module:
     """Return f = W sigma(...sigma(W_1 x)) with 1/sqrt(n) before every layer but the first.
 
     The same function in both parametrisations; "standard" has the factors in the weights.
     """
     nn = torch_part().nn
-    sizes = [inputs, *[width] * spec.hidden, outputs]
+    sizes = [ends.inputs, *[width] * spec.hidden, ends.outputs]
     layers, factors = {}, []
     for i, (fan_in, fan_out) in enumerate(pairwise(sizes)):
         layer = nn.Linear(fan_in, fan_out, bias=False)
@@ -115,22 +158,19 @@ def _perceptron(spec: Network, width: int, inputs: int, outputs: int) -> Module:
     return _composed(layers, forward)
 
 
-def _convolutional(spec: Network, channels: int, inputs: int, outputs: int) -> Module:
+def _convolutional(spec: Network, width: int, ends: Sizes) -> Module:
     """Return 3 x 3 convolutions, strided from the second on, a mean over the image, a readout."""
     nn = torch_part().nn
-    side = math.isqrt(inputs)
-    if side * side != inputs:
-        raise InputError(f"a convolutional network needs square images, got {inputs} pixels")
+    fans = [ends.channels, *[width] * spec.hidden]
     parts = {
-        f"layer{i}": nn.Conv2d(channels if i else 1, channels, 3, stride=2 if i else 1, padding=1)
-        for i in range(spec.hidden)
+        f"layer{i}": nn.Conv2d(fan_in, fan_out, 3, stride=2 if i else 1, padding=1)
+        for i, (fan_in, fan_out) in enumerate(pairwise(fans))
     }
-    parts["readout"] = nn.Linear(channels, outputs)
+    parts["readout"] = nn.Linear(width, ends.outputs)
     act = _activation(spec.activation)
 
     def forward(parts: Any, x: Tensor) -> Tensor:
-        # Pixels of order one, as this initialisation expects.
-        x = x.reshape(len(x), 1, side, side) * side
+        x = ends.images(x)
         for i in range(spec.hidden):
             x = act(parts[f"layer{i}"](x))
         return parts["readout"](x.mean(dim=(2, 3)))
@@ -138,10 +178,10 @@ def _convolutional(spec: Network, channels: int, inputs: int, outputs: int) -> M
     return _composed(parts, forward)
 
 
-def _residual(spec: Network, width: int, inputs: int, outputs: int) -> Module:
+def _residual(spec: Network, width: int, ends: Sizes) -> Module:
     """Return blocks x + W sigma(LayerNorm(x)) between two linear maps, the last normalised."""
     nn = torch_part().nn
-    parts = {"first": nn.Linear(inputs, width), "readout": nn.Linear(width, outputs)}
+    parts = {"first": nn.Linear(ends.inputs, width), "readout": nn.Linear(width, ends.outputs)}
     for i in range(spec.hidden):
         parts[f"norm{i}"] = nn.LayerNorm(width)
         parts[f"layer{i}"] = nn.Linear(width, width)
@@ -157,8 +197,34 @@ def _residual(spec: Network, width: int, inputs: int, outputs: int) -> Module:
     return _composed(parts, forward)
 
 
-_BUILDERS: Mapping[str, Callable[[Network, int, int, int], Module]] = {
+def _residual_convolutional(spec: Network, width: int, ends: Sizes) -> Module:
+    """Return blocks x + conv(sigma(GroupNorm(x))) between a convolution and a readout.
+
+    3 x 3 convolutions throughout; the last images are normalised and averaged.
+    """
+    nn = torch_part().nn
+    parts = {
+        "first": nn.Conv2d(ends.channels, width, 3, padding=1),
+        "readout": nn.Linear(width, ends.outputs),
+    }
+    for i in range(spec.hidden):
+        parts[f"norm{i}"] = nn.GroupNorm(GROUPS, width)
+        parts[f"layer{i}"] = nn.Conv2d(width, width, 3, padding=1)
+    parts["norm"] = nn.GroupNorm(GROUPS, width)
+    act = _activation(spec.activation)
+
+    def forward(parts: Any, x: Tensor) -> Tensor:
+        x = parts["first"](ends.images(x))
+        for i in range(spec.hidden):
+            x = x + parts[f"layer{i}"](act(parts[f"norm{i}"](x)))
+        return parts["readout"](parts["norm"](x).mean(dim=(2, 3)))
+
+    return _composed(parts, forward)
+
+
+_BUILDERS: Mapping[str, Callable[[Network, int, Sizes], Module]] = {
     "mlp": _perceptron,
     "conv": _convolutional,
     "residual": _residual,
+    "residual-conv": _residual_convolutional,
 }

@@ -13,6 +13,8 @@ from typing import Any
 
 from catapult_theory.errors import InputError, unknown_name
 from catapult_theory.validation.evidence import rows as known
+from catapult_theory.validation.evidence.architectures import GROUPS
+from catapult_theory.validation.evidence.optimizers import FullBatch, MiniBatch, optimizer_of
 from catapult_theory.validation.evidence.rows import (
     Criterion,
     Data,
@@ -33,7 +35,8 @@ SHAPES: Mapping[str, Mapping[str, Any]] = {
                 "tolerance": NUMBER, "rates": list},
     "criterion": {"kind": str, "low": NUMBER, "high": NUMBER},
     "row": {"name": str, "prediction": str, "source": str, "start": str, "loss": str,
-            "seeds": int, "network": dict, "data": dict, "measure": dict, "criterion": dict},
+            "seeds": int, "network": dict, "data": dict, "optimizer": dict, "measure": dict,
+            "criterion": dict},
 }  # fmt: skip
 CHOICES = {
     ("row", "source"): known.SOURCES, ("row", "start"): known.STARTS, ("row", "loss"): known.LOSSES,
@@ -169,10 +172,11 @@ def chosen(rows: Sequence[EvidenceRow], names: Sequence[str]) -> tuple[EvidenceR
 
 def _merged(defaults: Fields, entry: Fields) -> dict[str, Any]:
     """Return an entry with the defaults for what it leaves out, inside its tables too."""
-    merged = dict(defaults)
+    merged = {"optimizer": {"name": "gd"}, **defaults}
     for key, value in entry.items():
         inner = merged.get(key)
-        if isinstance(value, dict) and isinstance(inner, dict):
+        # Optimizers have keys of their own, which do not carry over to another one.
+        if isinstance(value, dict) and isinstance(inner, dict) and key != "optimizer":
             merged[key] = {**inner, **value}
         else:
             merged[key] = value
@@ -210,6 +214,10 @@ def row_of(entry: Fields, where: str) -> EvidenceRow:
         raise InputError(f"{where}: rates must be numbers above 0, got {rates!r}")
     numbers = {k: float(tables["measure"][k]) for k in ("low", "high", "tolerance")}
     ends = {k: float(tables["criterion"][k]) for k in ("low", "high")}
+    try:
+        optimizer = optimizer_of(fields["optimizer"])
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from error
     row = EvidenceRow(
         network=Network(**{**tables["network"], "widths": tuple(sorted(widths))}),
         data=Data(**tables["data"]),
@@ -217,7 +225,7 @@ def row_of(entry: Fields, where: str) -> EvidenceRow:
             statistic=tables["measure"]["statistic"], steps=tables["measure"]["steps"],
             rates=tuple(float(r) for r in rates), **numbers,
         ),
-        criterion=Criterion(kind=tables["criterion"]["kind"], **ends),
+        criterion=Criterion(kind=tables["criterion"]["kind"], **ends), optimizer=optimizer,
         **{k: fields[k] for k in ("name", "prediction", "source", "start", "loss", "seeds")},
     )  # fmt: skip
     _check_sense(row, where)
@@ -268,7 +276,17 @@ def _check_sense(row: EvidenceRow, where: str) -> None:
             accuracy and (len(measure.rates) != 2 or data.held_out < 1),
         "cross_entropy needs the protocol classes":
             row.loss == "cross_entropy" and data.protocol != "classes",
-        "conv needs images": row.network.kind == "conv" and data.name == "one",
+        f"{row.network.kind} needs images":
+            row.network.kind in known.CONVOLUTIONAL and data.name == "one",
+        f"the widths of residual-conv must be multiples of {GROUPS}":
+            row.network.kind == "residual-conv" and any(n % GROUPS for n in row.network.widths),
+        f"an onset shows in the first step of gradient descent and is not defined with "
+        f"{row.optimizer}: ask for stability, divergence, final, catapult or accuracy":
+            measure.statistic.startswith("onset") and not isinstance(row.optimizer, FullBatch),
+        "stability needs the squared loss, whose minima any targets have":
+            measure.statistic == "stability" and row.loss != "squared",
+        f"a batch of {getattr(row.optimizer, 'batch', 0)} from {data.samples} samples":
+            isinstance(row.optimizer, MiniBatch) and row.optimizer.batch > data.samples,
     }  # fmt: skip
     for complaint, wrong in complaints.items():
         if wrong:

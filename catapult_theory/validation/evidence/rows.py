@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from catapult_theory.validation.evidence.optimizers import FullBatch, Optimizer
+
 # Where a prediction is from; "paper" only where the number is the paper's.
 SOURCES = ("paper", "theory", "pilot")
-KINDS = ("mlp", "conv", "residual")
+KINDS = ("mlp", "conv", "residual", "residual-conv")
+# Kinds that take images.
+CONVOLUTIONAL = ("conv", "residual-conv")
 ACTIVATIONS = ("linear", "relu", "tanh", "gelu")
 PARAMETRISATIONS = ("ntk", "standard")
-SETS = ("digits", "mnist", "fashion", "one")
+SETS = ("digits", "mnist", "fashion", "photographs", "one")
 STARTS = ("kept", "subtracted")
 LOSSES = ("squared", "cross_entropy")
 STATISTICS = (
-    "onset", "onset_distance", "divergence", "final", "catapult",
+    "onset", "onset_distance", "stability", "divergence", "final", "catapult",
     "accuracy_steps", "accuracy_time",
 )  # fmt: skip
 CRITERIA = ("interval", "non-increasing", "report")
@@ -26,13 +30,14 @@ class Network:
     Parameters
     ----------
     kind : str
-        "mlp", "conv" or "residual" (with layer normalisation).
+        "mlp", "conv", "residual" (with layer normalisation) or "residual-conv" (with group
+        normalisation).
     activation : str
         "linear", "relu", "tanh" or "gelu".
     hidden : int
         Hidden layers, or residual blocks.
     widths : tuple of int
-        One, or those that a criterion on the width compares; channels of "conv".
+        One, or those that a criterion on the width compares; channels of the convolutional kinds.
     parametrisation : str
         "ntk" (factors 1/sqrt(n) in front of unit weights) or "standard" (in the weights).
     """
@@ -55,7 +60,7 @@ class Data:
     Parameters
     ----------
     name : str
-        "digits", "mnist", "fashion", or "one": the sample x = 1 with label 0.
+        "digits", "mnist", "fashion", "photographs", or "one": the sample x = 1 with label 0.
     samples : int
     protocol : str
         "classes" or "parity".
@@ -86,6 +91,7 @@ class Measure:
     ----------
     statistic : str
         "onset": of growth along the top eigenvector; "onset_distance": its distance from 2;
+        "stability": the first at which a minimum as curved as the start is left;
         "divergence": the first; "final": the largest eta lambda after training of the runs at
         ``rates`` that survive; "catapult": their largest early loss over that of the start;
         "accuracy_steps", "accuracy_time": held-out accuracy at the second of the ``rates`` minus
@@ -151,6 +157,7 @@ class EvidenceRow:
         "kept", or "subtracted": the network minus a frozen copy of its start.
     loss : str
         "squared" (the theory's) or "cross_entropy".
+    optimizer : FullBatch, Momentum or MiniBatch
     measure : Measure
     seeds : int
         Starts at each width; at least five where the row asserts something.
@@ -164,14 +171,18 @@ class EvidenceRow:
     data: Data
     start: str
     loss: str
+    optimizer: Optimizer
     measure: Measure
     seeds: int
     criterion: Criterion
 
     @property
     def setting(self) -> str:
-        """Network, data, start and loss in words."""
-        return f"{self.network}; {self.data}; f0 {self.start}; {self.loss}"
+        """Network, data, start, loss and, unless gradient descent, optimizer in words."""
+        parts = [str(self.network), str(self.data), f"f0 {self.start}", self.loss]
+        if self.optimizer != FullBatch():
+            parts.append(str(self.optimizer))
+        return "; ".join(parts)
 
     @property
     def command(self) -> str:

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from catapult_theory.networks.torch_training import descend
 from catapult_theory.validation.bisection import first_boundary
 from catapult_theory.validation.evidence.rows import EvidenceRow, Measure
 from catapult_theory.validation.evidence.subjects import Subject, subject
@@ -21,6 +20,7 @@ from catapult_theory.validation.probing.measure import (
     STRIDE,
     Measurement,
     Settings,
+    Start,
     trained,
 )
 from catapult_theory.validation.probing.result import ONSET, Edge
@@ -65,16 +65,34 @@ def _onset_distance(found: Subject, asked: Measure, tick: Tick) -> Edge:
     return Edge(0.0 if edge.low <= ONSET <= edge.high else ends[0], ends[1])
 
 
+def _stability(found: Subject, asked: Measure, tick: Tick) -> Edge:
+    near = found.start.near_minimum()
+    return _first(lambda rate: _grows(near, asked.steps, rate, tick), asked)
+
+
+def _grows(near: Start, steps: int, eta_lam0: float, tick: Tick) -> bool:
+    """Return whether a run near a minimum leaves it."""
+    tick(f"near a minimum, eta lambda_0 = {eta_lam0:.2f}")
+    eta = eta_lam0 / near.curvature
+    what = {"measurement": "near a minimum", "eta": eta, "steps": steps}
+    return bool(near.recall(what, lambda: {"grows": near.run(eta, steps).diverged})["grows"])
+
+
 def _divergence(found: Subject, asked: Measure, tick: Tick) -> Edge:
+    return _first(lambda rate: _run(found, asked.steps, rate, tick)["diverged"], asked)
+
+
+def _first(changes: Callable[[float], bool], asked: Measure) -> Edge:
+    """Return the first rate at which the answer is yes, by a scan upward and a bisection."""
     log, tried = math.log, [0.0]
 
-    def diverges(x: Any) -> Any:
+    def ask(x: Any) -> Any:
         rate = math.exp(float(x))
-        ran = _run(found, asked.steps, rate, tick)
+        answer = changes(rate)
         tried.append(rate)
-        return np.bool_(ran["diverged"])
+        return np.bool_(answer)
 
-    edge = first_boundary(diverges, log(asked.low), log(asked.high), STRIDE, asked.tolerance)
+    edge = first_boundary(ask, log(asked.low), log(asked.high), STRIDE, asked.tolerance)
     if math.isinf(edge.high):
         return Edge(max(tried), math.inf)
     low = 0.0 if edge.low == -math.inf else float(np.exp(edge.low))
@@ -82,13 +100,13 @@ def _divergence(found: Subject, asked: Measure, tick: Tick) -> Edge:
 
 
 def _final(found: Subject, asked: Measure, tick: Tick) -> Edge:
-    start = found.start
+    start, steps = found.start, asked.steps
     ends = []
     for rate in asked.rates:
         tick(f"training, eta lambda_0 = {rate:.2f}")
         eta = rate / start.curvature
-        what = {"measurement": "run", "eta": eta, "steps": asked.steps}
-        ran = start.store.recall(what, partial(trained, start, eta, asked.steps))
+        what = {"measurement": "run", "eta": eta, "steps": steps}
+        ran = start.recall(what, partial(trained, start, eta, steps))
         if not ran["diverged"]:
             ends.append(eta * ran["curvature"])
     # A curvature whose bound was not met is NaN, and so is then the largest.
@@ -128,7 +146,7 @@ def _run(found: Subject, steps: int, eta_lam0: float, tick: Tick) -> dict[str, A
     held = len(found.X)
 
     def train() -> dict[str, Any]:
-        ran = descend(start.problem, eta, steps, start.direction, start.limit)
+        ran = start.run(eta, steps)
         seen = held > 0 and not ran.diverged
         return {
             "diverged": ran.diverged, "losses": ran.losses.tolist(),
@@ -136,7 +154,7 @@ def _run(found: Subject, steps: int, eta_lam0: float, tick: Tick) -> dict[str, A
         }  # fmt: skip
 
     what = {"measurement": "short run", "eta": eta, "steps": steps, "held out": held}
-    return start.store.recall(what, train)
+    return start.recall(what, train)
 
 
 def _point(value: float) -> Edge:
@@ -146,6 +164,7 @@ def _point(value: float) -> Edge:
 _STATISTICS: Mapping[str, Callable[[Subject, Measure, Tick], Edge]] = {
     "onset": _onset,
     "onset_distance": _onset_distance,
+    "stability": _stability,
     "divergence": _divergence,
     "final": _final,
     "catapult": _catapult,

