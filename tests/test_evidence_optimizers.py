@@ -212,3 +212,29 @@ def test_an_optimizer_replaces_that_of_the_defaults_with_its_keys():
     assert left_out.optimizer == Momentum(0.9)
     assert other.optimizer == MiniBatch(4)
     assert other.setting.endswith("; mini-batches of 4")
+
+
+# Of each statistic what its criterion allows, in units of the threshold that the engine derives.
+ALLOWED = {"stability": (0.98, 1.02), "final": (0.0, 1.05)}
+DERIVED = [
+    row
+    for row in ROWS.values()
+    if row.criterion.asserts and row.measure.statistic in ALLOWED
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("row", DERIVED, ids=lambda row: row.name)
+def test_criteria_are_those_of_the_derived_threshold(row):
+    low, high = (share * row.optimizer.threshold for share in ALLOWED[row.measure.statistic])
+    assert (row.criterion.low, row.criterion.high) == pytest.approx((low, high))
+    # A run that could not end above is no test of where it ends.
+    if row.measure.statistic == "final":
+        assert min(row.measure.rates) > row.optimizer.threshold
+
+
+def test_rows_with_momentum_and_mini_batches_assert_only_what_the_engine_derives():
+    trained = [row for row in ROWS.values() if row.optimizer != FullBatch()]
+    assert {row.optimizer for row in trained} == {Momentum(0.9), MiniBatch(32)}
+    for row in trained:
+        derived = row.optimizer.threshold is not None and row.source == "theory"
+        assert derived or not row.criterion.asserts
