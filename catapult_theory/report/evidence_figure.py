@@ -11,10 +11,10 @@ from matplotlib.ticker import FuncFormatter, NullLocator
 from catapult_theory.report.style import COLOURS, styled
 
 HIGHEST = 45.0
-LOWEST = 1.5
+LOWEST = 1.0
 # Statistics that are values of eta lambda.
-SCALE = ("onset", "divergence", "final")
-TICKS = (1.5, 2, 3, 4, 6, 8, 12, 20, 40)
+SCALE = ("onset", "stability", "divergence", "final")
+TICKS = (1, 1.5, 2, 3, 4, 6, 8, 12, 20, 40)
 VERDICT_COLOURS = {
     "holds": COLOURS["lazy"],
     "fails": COLOURS["divergent"],
@@ -28,7 +28,7 @@ def evidence_figure(result: Any) -> Figure:
     """Draw every measured row that is an eta lambda: each start, the median, its interval.
 
     The criterion's interval is shaded. A triangle at the right edge is a start without an edge up
-    to the largest rate tried.
+    to the largest rate tried; one of which no run survived has no mark.
 
     Parameters
     ----------
@@ -85,5 +85,5 @@ def _draw(axes: Any, place: int, found: Any, width: int) -> None:
     for edge in found.values[width]:
         if edge.low > 0 and math.isfinite(edge.high):
             axes.plot(0.5 * (edge.low + edge.high), place, "|", color="black", markersize=6)
-        elif not math.isfinite(edge.high):
+        elif math.isinf(edge.high):
             axes.plot(HIGHEST / 1.03, place, ">", color=colour, markersize=5, clip_on=False)
