@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from catapult_theory import cli
 from catapult_theory.errors import CatapultError, InputError
+from catapult_theory.report.evidence_figure import evidence_figure
 from catapult_theory.validation.evidence import (
     EvidenceResult,
     RowResult,
@@ -24,6 +25,7 @@ from catapult_theory.validation.evidence import (
     study,
 )
 from catapult_theory.validation.evidence.medians import Median, median_of
+from catapult_theory.validation.evidence.optimizers import FullBatch, MiniBatch, Momentum
 from catapult_theory.validation.evidence.rows import CONVOLUTIONAL, KINDS, Criterion
 from catapult_theory.validation.evidence.verdicts import verdict
 from catapult_theory.validation.probing import Edge
@@ -96,6 +98,22 @@ def test_starts_without_an_edge_or_a_survivor_are_read_back(folder, tmp_path):
     (tmp_path / "results.json").write_text(there.to_json())
     (back,) = load(tmp_path / "results.json").rows
     assert str(back.values) == str({128: lost})
+
+
+@pytest.mark.parametrize("optimizer", [FullBatch(), Momentum(0.9), MiniBatch(4)])
+def test_an_optimizer_is_read_back_and_one_that_is_not_named_is_gradient_descent(
+    optimizer, tmp_path
+):
+    measure = replace(ONSET.measure, statistic="divergence")
+    row = replace(ONSET, optimizer=optimizer, measure=measure)
+    written = EvidenceResult((RowResult(row, {128: (Edge(2.0, 2.1),) * 5}),), "finished", {})
+    file = tmp_path / "results.json"
+    file.write_text(written.to_json())
+    assert load(file) == written
+    content = json.loads(written.to_json())
+    del content["rows"][0]["optimizer"]
+    file.write_text(json.dumps(content))
+    assert load(file).rows[0].row == replace(row, optimizer=FullBatch())
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"rows": [{}]}', '{"rows": 3}'])
@@ -334,6 +352,24 @@ def test_an_edge_outside_of_the_scan_is_said_to_be_there(ends, low, high, folder
     (edge,) = result.rows[0].values[32]
     assert edge.low == pytest.approx(low, rel=0.2)
     assert edge.high == pytest.approx(high)
+
+
+@pytest.mark.parametrize(
+    ("statistic", "last", "rows", "triangles"),
+    [
+        ("stability", Edge(2.0, 2.02), 1, 0),
+        ("divergence", Edge(40.0, np.inf), 1, 1),
+        ("final", Edge(np.nan, np.nan), 1, 0),
+        ("catapult", Edge(3.0, 3.0), 0, 0),
+    ],
+)
+def test_the_figure_draws_rates_and_marks_open_edges(statistic, last, rows, triangles):
+    row = replace(ONSET, measure=replace(ONSET.measure, statistic=statistic))
+    edges = (*[Edge(2.0, 2.02)] * 4, last)
+    found = EvidenceResult((RowResult(row, {128: edges}),), "finished", {})
+    (axes,) = evidence_figure(found).axes
+    assert len([t for t in axes.get_yticklabels() if t.get_text()]) == rows
+    assert [line.get_marker() for line in axes.lines].count(">") == triangles
 
 
 def test_the_command_writes_table_data_and_figure(quick, tmp_path):

@@ -172,7 +172,7 @@ def chosen(rows: Sequence[EvidenceRow], names: Sequence[str]) -> tuple[EvidenceR
 
 def _merged(defaults: Fields, entry: Fields) -> dict[str, Any]:
     """Return an entry with the defaults for what it leaves out, inside its tables too."""
-    merged = {"optimizer": {"name": "gd"}, **defaults}
+    merged = dict(defaults)
     for key, value in entry.items():
         inner = merged.get(key)
         # Optimizers have keys of their own, which do not carry over to another one.
@@ -184,7 +184,7 @@ def _merged(defaults: Fields, entry: Fields) -> dict[str, Any]:
 
 
 def row_of(entry: Fields, where: str) -> EvidenceRow:
-    """Return a row from its tables, in which nothing is left out.
+    """Return a row from its tables, in which nothing but an optimizer may be left out.
 
     Parameters
     ----------
@@ -202,7 +202,8 @@ def row_of(entry: Fields, where: str) -> EvidenceRow:
     InputError
         As for `read`.
     """
-    fields = _checked(entry, "row", where)
+    # Rows that were written before there were optimizers name none.
+    fields = _checked({"optimizer": {"name": "gd"}, **entry}, "row", where)
     tables = {
         key: _checked(fields[key], key, where)
         for key in ("network", "data", "measure", "criterion")

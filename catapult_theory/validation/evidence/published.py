@@ -78,7 +78,9 @@ def load(path: str | Path) -> EvidenceResult:
 
 
 def _row_result(entry: Mapping[str, Any], path: str) -> RowResult:
-    row = row_of({key: entry[key] for key in SHAPES["row"]}, f"{path}, row {entry['name']!r}")
+    row = row_of(
+        {key: entry[key] for key in SHAPES["row"] if key in entry}, f"{path}, row {entry['name']!r}"
+    )
     values = {
         int(width): tuple(_edge(low, high) for low, high in brackets)
         for width, brackets in entry["brackets"].items()
