@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ from catapult_theory.validation.evidence import (
     criteria,
     load,
     parse,
+    published,
     read,
     study,
 )
@@ -37,6 +39,7 @@ from catapult_theory.networks.spectra import spectrum  # noqa: E402
 from catapult_theory.networks.torch_problem import torch_problem  # noqa: E402
 from catapult_theory.validation.evidence.architectures import make_network, subtracted  # noqa: E402
 
+README = Path(__file__).parents[1] / "README.md"
 STUDY = "catapult_theory.validation.evidence.campaign"
 QUICK = {row.name: row for row in bundled("quick")}
 ONSET = QUICK["quick-onset-linear"]
@@ -90,6 +93,15 @@ def test_a_study_is_read_back_with_the_verdicts_worked_out_again(quick, tmp_path
         row["verdict"] = "holds"
     file.write_text(json.dumps(content))
     assert load(file) == quick
+
+
+def test_the_rows_in_the_readme_are_the_measured_ones():
+    measured = {found.row.name: (found.shown, found.verdict) for found in published().rows}
+    lines = [line.split("|") for line in README.read_text(encoding="utf-8").splitlines()]
+    cells = [[c.strip() for c in line[1:-1]] for line in lines if len(line) == 6]
+    rows = {c[0].strip("`"): (c[2], c[3]) for c in cells if c[0].strip("`") in measured}
+    assert len(rows) >= 20
+    assert rows == {name: measured[name] for name in rows}
 
 
 def test_starts_without_an_edge_or_a_survivor_are_read_back(folder, tmp_path):

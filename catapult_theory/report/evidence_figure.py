@@ -27,6 +27,8 @@ VERDICT_COLOURS = {
 def evidence_figure(result: Any) -> Figure:
     """Draw every measured row that is an eta lambda: each start, the median, its interval.
 
+    Rows of one statistic stand together.
+
     The criterion's interval is shaded. A triangle at the right edge is a start without an edge up
     to the largest rate tried; one of which no run survived has no mark.
 
@@ -44,6 +46,7 @@ def evidence_figure(result: Any) -> Figure:
         for width in found.medians
         if found.row.measure.statistic in SCALE and found.verdict != "not measured"
     ]
+    drawn.sort(key=lambda pair: SCALE.index(pair[0].row.measure.statistic))
     with styled():
         figure = Figure(figsize=(8.2, 1.5 + 0.27 * max(len(drawn), 2)))
         axes = figure.subplots()
