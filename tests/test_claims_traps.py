@@ -30,6 +30,7 @@ RECIPES = {
     "softmax": (models.linear, {"outputs": 3}, "softmax_cross_entropy", "gd"),
     "logistic": (models.linear, {"outputs": 1}, "logistic", "gd"),
 }
+INDEXED = "G'_{ab} = G_{ab} - eta/n*(W_{ia} Z_{ib} + Z_{ia} W_{ib})"
 # A region so small that no sample of a screen falls into it: the proof alone must be right.
 NARROW = "f >= -1/2000, f <= 1/2000"
 
@@ -50,6 +51,11 @@ CLAIMS_OF = {
         (HOLDS, r"{\lambda}_{t+1} = \lambda_t + \frac{\eta f_t^2}{n} (\eta {\lambda}_t - 4)", ""),
         (HOLDS, r"\left(a - 4\right)_{t+1} = (a - 4)_t (1 + b_t)", ""),
         (ASYMPTOTIC, r"\left(a - 4\right)_{t+1} = (a - 4)_{t+1} (1 + b_t)", ""),
+        # Of two ways to meet a hypothesis one makes the claim exact, the other false.
+        (FAILS, "eta = 1", "eta*f = f"),
+        (FAILS, "f = 1", "f^2 = 1"),
+        (UNDER, "f*(eta - 1) = 0", "eta*f = f"),
+        (ASYMPTOTIC, "lam' = lam", "eta*f = f"),
     ],
     "many": [
         (UNDER, "tr(G') <= tr(G)", "g = 0"),
@@ -60,6 +66,14 @@ CLAIMS_OF = {
         (HOLDS, "sqrt(log(m/4)^2) = abs(log(m/4))", ""),
         (HOLDS, "sqrt(eta^2*m^2) = eta*m", ""),
         (HOLDS, "tr(W*I*W.T) = tr(W.T*W)", ""),
+        # Blocks that vanish together; a block of two that vanishes although neither does.
+        (UNDER, "W' = 0*W", "S = 0, G = 0, W = 0"),
+        (FAILS, "tr(G') = 0", "W = 0"),
+        (FAILS, "tr(S') = 0", "W = 0"),
+        # A prime before the indices.
+        (HOLDS, INDEXED + " + eta^2/n*Z_{ia} S_{ij} Z_{jb}", ""),
+        (ASYMPTOTIC, INDEXED, ""),
+        (FAILS, "W'_{ia} = W_{ia} - eta*(S_{ij} Z_{ja} - Z_{ib} G_{ba})", ""),
     ],
     "decay": [
         # omega = 0 meets these hypotheses too.
@@ -95,6 +109,24 @@ def update_map(name):
 @pytest.mark.parametrize(("name", "claim", "where", "status"), CASES)
 def test_a_trap_is_judged_right(name, claim, where, status):
     assert verify(claim, update_map(name), where=where or None).status == status
+
+
+@pytest.mark.parametrize(
+    ("scaling", "status"),
+    [
+        ("f = O(n^(1/4))", ASYMPTOTIC),
+        ("f = O(n^(1/2))", FAILS),
+        ("eta = O(1/n^(1/4))", ASYMPTOTIC),
+        ("eta = O(n^-0.25)", ASYMPTOTIC),
+    ],
+)
+def test_scalings_are_any_power_of_the_width(scaling, status):
+    assert verify("lam' = lam", update_map("uv"), scaling=scaling).status == status
+
+
+def test_functions_of_different_matrices_stay_apart_where_they_are_shown():
+    verdict = verify("log(tr(G)) = log(tr(S))", update_map("many"))
+    assert {str(s) for s in verdict.difference.free_symbols} == {"log(tr(G))", "log(tr(S))"}
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,8 @@ MOST_LABELS = 4
 
 _WORD = re.compile(r"[ληβωκΔΘℓζ]|[A-Za-z][A-Za-z0-9]*(?:_[A-Za-z0-9]+)*")
 _SUBSCRIPT = re.compile(r"_(?:\{([^{}]{1,40})\}|([α-ω]+|[A-Za-z]+))")
+# A prime between a name and its indices: S'_{ij} is S_{ij}'.
+_PRIMED = re.compile(r"['′’](?=_)")
 _TRANSPOSE = re.compile(r"\.T\b|\s?(?:\^|\*\*)\s*(?:\{\s*T\s*\}|\(\s*T\s*\)|T\b|⊤)|ᵀ|⊤")
 _SUM = re.compile(r"(?:Σ|∑|\bsum(?=_))")
 _TIME = {"t": False, "t+1": True, "next": True}
@@ -111,6 +113,8 @@ def _name(text: str, match: re.Match[str], vocabulary: Any) -> tuple[list[Token]
         return _product(text, match, vocabulary)
     labels, after = labels_of(rest, here) if rest else ([], False)
     tokens = [Token("name", vocabulary.canonical(stem, here), here)]
+    if prime := _PRIMED.match(text, end):
+        after, end = True, prime.end()
     while index := _SUBSCRIPT.match(text, end):
         more, later = labels_of(index.group(1) or index.group(2), end + 1)
         labels, after, end = labels + more, after or later, index.end()

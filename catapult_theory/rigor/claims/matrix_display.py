@@ -42,16 +42,19 @@ def shown(value: Contraction, vocabulary: MatrixVocabulary) -> sp.Expr:
     for monomial, c in list(value.terms.items())[:_MOST_SHOWN]:
         term = sp.Rational(c.numerator, c.denominator)
         for name, power in monomial.scalars:
-            term *= _scalar(name) ** sp.Rational(power.numerator, power.denominator)
+            own = _scalar(name, vocabulary)
+            term *= own ** sp.Rational(power.numerator, power.denominator)
         for part in monomial.parts:
             term *= _part(part, folds, vocabulary)
         total += term
     return sp.factor_terms(total)
 
 
-def _scalar(name: Any) -> sp.Symbol:
+def _scalar(name: Any, vocabulary: MatrixVocabulary) -> sp.Symbol:
+    """Return a scalar by name; functions with their insides, so that two stay apart."""
     if isinstance(name, Function):
-        return sp.Symbol(f"{name.name}(...)", positive=True)
+        inside = shown(name.top, vocabulary) / shown(name.bottom, vocabulary)
+        return sp.Symbol(f"{name.name}({inside})", positive=True)
     return sp.Symbol(str(name), positive=True)
 
 
@@ -70,7 +73,7 @@ def _folds(vocabulary: MatrixVocabulary) -> dict[Word, tuple[Factor, sp.Expr]]:
         turned = isinstance(path, Path) and (path.left == COLUMN or path.right == ROW)
         scale = sp.Rational(c.denominator, c.numerator)
         for scalar, power in monomial.scalars:
-            scale *= _scalar(scalar) ** sp.Rational(-power.numerator, power.denominator)
+            scale *= _scalar(scalar, vocabulary) ** sp.Rational(-power.numerator, power.denominator)
         table[path.word] = (name, turned), scale
         table[flipped(path.word, vocabulary.algebra.symmetric)] = (name, not turned), scale
     return table

@@ -28,16 +28,11 @@ from catapult_theory.rigor.claims.reading import (
     Scaling,
     check_relations,
     exponent_of,
-    split,
+    hypothesis_parts,
+    source_of,
+    width_power,
 )
-from catapult_theory.rigor.claims.text import (
-    Source,
-    check_nesting,
-    checked_text,
-    with_products,
-    with_steps,
-)
-from catapult_theory.rigor.claims.token import Token
+from catapult_theory.rigor.claims.text import checked_text
 
 
 @dataclass(frozen=True)
@@ -68,11 +63,6 @@ class MatrixClaim:
         return self.reader.relations(self.tree)
 
 
-def _source(tokens: Sequence[Token]) -> Source:
-    check_nesting(tokens)
-    return Source.of(with_steps(with_products(tokens)))
-
-
 def read_matrix_claim(claim: Any, vocabulary: MatrixVocabulary) -> MatrixClaim:
     """Read a claim about a matrix model.
 
@@ -98,7 +88,7 @@ def read_matrix_claim(claim: Any, vocabulary: MatrixVocabulary) -> MatrixClaim:
         padded = " " * match.end() + text[match.end() :]
         if not padded.strip():
             raise ClaimError("conserved: needs an expression, such as conserved: trace(G)")
-        source = _source(tokens_in(padded, vocabulary))
+        source = source_of(tokens_in(padded, vocabulary))
         inside = source.tree()
         after = ast.Call(ast.Name("next"), [inside], [])
         tree: ast.expr = ast.Compare(after, [ast.Eq()], [inside])
@@ -106,7 +96,7 @@ def read_matrix_claim(claim: Any, vocabulary: MatrixVocabulary) -> MatrixClaim:
     else:
         tokens = tokens_in(text, vocabulary)
         check_relations(tokens)
-        source = _source(tokens)
+        source = source_of(tokens)
         tree = source.tree()
     return MatrixClaim(text.strip(), tree, MatrixReader(vocabulary, source))
 
@@ -144,18 +134,15 @@ def read_matrix_hypotheses(
 
 
 def _hypotheses(where: str, vocabulary: MatrixVocabulary) -> list[MatrixHypothesis]:
-    text = re.sub(r"\band\b|;|∧|&&", lambda m: ",".ljust(len(m.group())), checked_text(where))
-    parts = [part for part in split(tokens_in(text, vocabulary), "comma") if part]
     found = []
-    for part, following in zip(parts, [*parts[1:], None], strict=True):
+    for part, own in hypothesis_parts(where, vocabulary):
         try:
             check_relations(part)
-            source = _source(part)
+            source = source_of(part)
             relations = MatrixReader(vocabulary, source).relations(source.tree())
         except (ClaimError, Misfit) as cause:
             raise ClaimError(f"in the hypotheses: {cause}") from cause
-        end = following[0].at - 1 if following else len(text)
-        found.append(MatrixHypothesis(text[part[0].at - 1 : end].strip(" ,\n\t$"), relations))
+        found.append(MatrixHypothesis(own, relations))
     return found
 
 
@@ -192,7 +179,9 @@ def _scale(part: str, vocabulary: MatrixVocabulary) -> tuple[str, Fraction]:
     match = SCALE.fullmatch(part[name.end() :].strip()) if name else None
     if name is None or match is None:
         raise ClaimError(f"cannot read the scaling {part.strip()[:40]!r}: write f = O(sqrt(n))")
-    source = _source(tokens_in(match.group(1), vocabulary))
+    if (written := width_power(match.group(1))) is not None:
+        return name.group(1), written
+    source = source_of(tokens_in(match.group(1), vocabulary))
     value = MatrixReader(vocabulary, source).value(source.tree())
     exponent = _power_of_n(value)
     if exponent is None:

@@ -320,9 +320,17 @@ def states(
         named = dict(zip(("m", "d", "k"), sizes, strict=True))
         own = {s: named.get(s, int(rng.integers(1, 4))) for s in vocabulary.sizes}
         own["n"] = int(rng.choice(_WIDTHS))
-        state = _constrained(_drawn(vocabulary, own, rng, is_exact), given)
+        resting = _vanishing(given, rng)
+        state = _constrained(_drawn(vocabulary, own, rng, is_exact, resting), given)
         if state is not None:
             yield state
+
+
+def _vanishing(given: Hypotheses, rng: np.random.Generator) -> frozenset[str]:
+    """Return matrices of the frame to be zero, so that blocks vanish that hypotheses say do."""
+    blocks = given.vocabulary.blocks
+    zero = [k for k, value in given.matrices.items() if value.is_zero and k in blocks]
+    return frozenset(str(rng.choice([blocks[k][0][0], blocks[k][1][0]])) for k in zero)
 
 
 def _constrained(state: State, given: Hypotheses) -> State | None:
@@ -354,6 +362,7 @@ def _drawn(
     sizes: Mapping[str, int],
     rng: np.random.Generator,
     is_exact: bool,
+    resting: frozenset[str],
 ) -> State:
     def draw(name: str, low: int = -2, high: int = 3) -> np.ndarray:
         atom = vocabulary.atoms[name]
@@ -368,7 +377,7 @@ def _drawn(
             wide = sizes["n"] > 30
             matrices[name] = draw(name, *((-1, 2) if wide else (-2, 3)))
             # A run starts at rest; a layer of zeros is a state too.
-            if rng.random() < (0.1 if i < frame.trained else 0.3):
+            if rng.random() < (0.1 if i < frame.trained else 0.3) or name in resting:
                 matrices[name] = matrices[name] * Fraction(0)
     for name in ("X", "Y", "g"):
         if name in vocabulary.atoms and (name != "g" or vocabulary.solves_target):

@@ -40,7 +40,7 @@ from catapult_theory.rigor.claims.near_misses import Mended, mended
 from catapult_theory.rigor.claims.points import DIGITS, Undefined
 from catapult_theory.rigor.claims.positivity import Budget
 from catapult_theory.rigor.claims.problem import Constraint
-from catapult_theory.rigor.claims.reading import Scaling
+from catapult_theory.rigor.claims.reading import Scaling, growth_words
 from catapult_theory.rigor.claims.screens import MatrixScreen
 from catapult_theory.rigor.claims.verdict import UNMET, Verdict, power_text
 from catapult_theory.symbolic.update_map import show
@@ -126,11 +126,7 @@ class MatrixJudge:
         groups: dict[Fraction, list[str]] = {}
         for name in [*names, "X", "g"]:
             groups.setdefault(self.scaling.exponents.get(name, Fraction(0)), []).append(name)
-        words = {Fraction(0): "O(1)", Fraction(1): "O(n)", Fraction(-1): "O(1/n)",
-                 Fraction(1, 2): "O(sqrt(n))", Fraction(-1, 2): "O(1/sqrt(n))"}  # fmt: skip
-        return "; ".join(
-            f"{', '.join(own)} = {words.get(e, f'O(n^({e}))')}" for e, own in sorted(groups.items())
-        )
+        return growth_words(groups)
 
     def _judge(self, relation: MatrixRelation) -> Verdict:
         own = Hypotheses.of(self.vocabulary, self.hypotheses)
@@ -165,12 +161,24 @@ class MatrixJudge:
             )  # fmt: skip
         if (found := self._identity(plain, given)) is not None:
             return found
-        own = given.at(plain)
-        difference = shown(own, self.vocabulary)
-        texts = tuple(h.text for h in self.hypotheses)
         example = self._search(relation, given)
         if example is None:
-            return self._verdict("not-checked", difference, hypotheses=texts, hint=_UNTOLD)
+            return self._verdict(
+                "not-checked", shown(given.at(plain), self.vocabulary),
+                hypotheses=tuple(h.text for h in self.hypotheses), hint=_UNTOLD,
+            )  # fmt: skip
+        return self._wrong_equation(relation, given.at(plain), given, example)
+
+    def _wrong_equation(
+        self,
+        relation: MatrixRelation,
+        own: Contraction,
+        given: Hypotheses,
+        example: Counterexample,
+    ) -> Verdict:
+        """Return the verdict on an equation that is false at some width."""
+        difference = shown(own, self.vocabulary)
+        texts = tuple(h.text for h in self.hypotheses)
         order = self._order(relation, own, given)
         if order is None:
             hint = "false at finite width; its order in 1/n could not be read off"

@@ -198,6 +198,13 @@ def _summed(expression: sp.Expr, point: Point, digits: int) -> tuple[mpmath.mpf,
         return mpmath.fsum(terms), max(mpmath.mpf(1), *(abs(t) for t in terms))
 
 
+def meets(found: int | None, kind: str) -> bool | None:
+    """Return whether a margin of a known sign meets ">=", ">" or "="; None where none is known."""
+    if found is None:
+        return None
+    return found == 0 if kind == "=" else found > 0 or (found == 0 and kind == ">=")
+
+
 def value(expression: sp.Expr, point: Point) -> Any:
     """Return the value as a Fraction, or as a SymPy number where it is irrational."""
     try:

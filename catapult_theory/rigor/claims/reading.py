@@ -23,13 +23,15 @@ from catapult_theory.rigor.claims.text import (
     with_products,
     with_steps,
 )
-from catapult_theory.rigor.claims.token import Token
+from catapult_theory.rigor.claims.token import Token, Words
 from catapult_theory.rigor.claims.tree import Reader, Relation, from_sympy
 from catapult_theory.rigor.claims.vocabulary import Vocabulary
 
 MOST_HYPOTHESES = 12
 CONSERVED = re.compile(r"\s*conserved\s*:", re.IGNORECASE)
 SCALE = re.compile(r"(?:=\s*O|~|=)\s*(\(.*\)|.+)", re.DOTALL)
+# Powers of n that no claim holds: n^(1/4), 1/n^0.3, n^{-1/3}.
+_WIDTH_POWER = re.compile(r"(1\s*/\s*)?n\s*(?:\^|\*\*)\s*[({]?\s*(-?[\d.]+(?:\s*/\s*\d+)?)\s*[)}]?")
 
 
 @dataclass(frozen=True)
@@ -55,13 +57,14 @@ class Claim:
         return len(self.relations) == 1 and self.relations[0].is_equation
 
 
-def _source(tokens: Sequence[Token]) -> Source:
+def source_of(tokens: Sequence[Token]) -> Source:
+    """Return tokens in the parser's own spelling, products and steps written out."""
     check_nesting(tokens)
     return Source.of(with_steps(with_products(tokens)))
 
 
 def _reader(tokens: Sequence[Token], vocabulary: Vocabulary) -> Reader:
-    return Reader(_source(tokens), vocabulary)
+    return Reader(source_of(tokens), vocabulary)
 
 
 def read_claim(claim: Any, vocabulary: Vocabulary) -> Claim:
@@ -102,7 +105,7 @@ def read_claim(claim: Any, vocabulary: Vocabulary) -> Claim:
         return Claim(text.strip(), (Relation(vocabulary.primed(value), "=", value),))
     tokens = tokens_in(text, vocabulary)
     check_relations(tokens)
-    source = _source(tokens)
+    source = source_of(tokens)
     return Claim(text.strip(), Reader(source, vocabulary).relations(), source)
 
 
@@ -169,19 +172,41 @@ def read_hypotheses(where: Any, vocabulary: Vocabulary) -> tuple[Claim, ...]:
 
 
 def _from_text(where: str, vocabulary: Vocabulary) -> list[Claim]:
-    text = re.sub(r"\band\b|;|∧|&&", lambda m: ",".ljust(len(m.group())), checked_text(where))
-    tokens = tokens_in(text, vocabulary)
     found = []
-    parts = [part for part in split(tokens, "comma") if part]
-    for part, following in zip(parts, [*parts[1:], None], strict=True):
+    for part, own in hypothesis_parts(where, vocabulary):
         try:
             check_relations(part)
-            end = following[0].at - 1 if following else len(text)
-            own = text[part[0].at - 1 : end].strip(" ,\n\t$")
             found.append(Claim(own, _reader(part, vocabulary).relations()))
         except ClaimError as cause:
             raise ClaimError(f"in the hypotheses: {cause}") from cause
     return found
+
+
+def hypothesis_parts(where: str, vocabulary: Words) -> list[tuple[list[Token], str]]:
+    """Return the tokens and the text of each hypothesis of a list in words.
+
+    Parameters
+    ----------
+    where : str
+        With commas, semicolons or "and" between hypotheses.
+    vocabulary : Vocabulary or MatrixVocabulary
+
+    Returns
+    -------
+    list of (tokens, text)
+
+    Raises
+    ------
+    ClaimError
+        With the position of what cannot be read.
+    """
+    text = re.sub(r"\band\b|;|∧|&&", lambda m: ",".ljust(len(m.group())), checked_text(where))
+    parts = [part for part in split(tokens_in(text, vocabulary), "comma") if part]
+    ends = [*(part[0].at - 1 for part in parts[1:]), len(text)]
+    return [
+        (part, text[part[0].at - 1 : end].strip(" ,\n\t$"))
+        for part, end in zip(parts, ends, strict=True)
+    ]
 
 
 @dataclass(frozen=True)
@@ -206,10 +231,18 @@ class Scaling:
         for s in symbols:
             if s.name != "n" and s.name not in vocabulary.carried:
                 groups.setdefault(self.of(s), []).append(s.name)
-        parts = [
-            f"{', '.join(names)} = {_order(exponent)}" for exponent, names in sorted(groups.items())
-        ]
-        return "; ".join(parts)
+        return growth_words(groups)
+
+
+def growth_words(groups: Mapping[Fraction, Sequence[str]]) -> str:
+    """Return names by their exponents of n as a phrase.
+
+    Examples
+    --------
+    >>> growth_words({Fraction(1, 2): ["f"], Fraction(0): ["lam", "eta"]})
+    'lam, eta = O(1); f = O(sqrt(n))'
+    """
+    return "; ".join(f"{', '.join(names)} = {_order(e)}" for e, names in sorted(groups.items()))
 
 
 def _order(exponent: Fraction) -> str:
@@ -266,12 +299,35 @@ def _scale(part: str, vocabulary: Vocabulary) -> tuple[str, Fraction]:
         match = SCALE.fullmatch(part[name.end() :].strip())
     if name is None or match is None or not name.group(1):
         raise ClaimError(f"cannot read the scaling {part.strip()[:40]!r}: write f = O(sqrt(n))")
+    if (written := width_power(match.group(1))) is not None:
+        return name.group(1), written
     value = _reader(tokens_in(match.group(1), vocabulary), vocabulary).expression()
     width = vocabulary.base.get("n")
     power = value.as_powers_dict().get(width, sp.S.Zero) if width is not None else sp.S.Zero
     if (value / width**power if width is not None else value) != 1 or not power.is_Rational:
         raise ClaimError(f"the scale {match.group(1)[:40]} is no power of n")
     return name.group(1), Fraction(int(power.p), int(power.q))
+
+
+def width_power(text: str) -> Fraction | None:
+    """Return the exponent of a power of n that is written with a number, or None.
+
+    Examples
+    --------
+    >>> width_power("(n^(1/4))"), width_power("1/n^0.25"), width_power("sqrt(n)")
+    (Fraction(1, 4), Fraction(-1, 4), None)
+    """
+    inner = text.strip()
+    if inner.startswith("(") and inner.endswith(")"):
+        inner = inner[1:-1].strip()
+    match = _WIDTH_POWER.fullmatch(inner)
+    if match is None:
+        return None
+    try:
+        exponent = Fraction(match.group(2).replace(" ", ""))
+    except (ValueError, ZeroDivisionError):
+        return None
+    return exponent_of(-exponent if match.group(1) else exponent)
 
 
 def exponent_of(value: Any) -> Fraction:
@@ -301,9 +357,12 @@ __all__ = [
     "Scaling",
     "check_relations",
     "exponent_of",
+    "growth_words",
+    "hypothesis_parts",
     "is_latex",
     "read_claim",
     "read_hypotheses",
     "read_scaling",
-    "split",
+    "source_of",
+    "width_power",
 ]

@@ -28,6 +28,7 @@ from catapult_theory.rigor.claims.points import (
     Undefined,
     arrays,
     exact,
+    meets,
     plain_float,
     sign,
 )
@@ -244,8 +245,7 @@ class States:
             for s, e in self._put_in.items():
                 full[s] = exact(e, point)
             for constraint in self.checked:
-                found = sign(constraint.expression, full)
-                if found is None or not _meets(found, constraint.kind):
+                if not meets(sign(constraint.expression, full), constraint.kind):
                     return None
         except (Irrational, Undefined):
             return None
@@ -297,10 +297,6 @@ class States:
         solved = {s: arrays(e, columns) for s, e in self._put_in.items()}
         ones = np.ones(len(points))
         return columns | {s: v * ones for s, v in solved.items()}
-
-
-def _meets(found: int, kind: str) -> bool:
-    return found == 0 if kind == "=" else found > 0 or (found == 0 and kind == ">=")
 
 
 def _pool(symbol: sp.Symbol) -> tuple[str, ...]:

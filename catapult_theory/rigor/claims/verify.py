@@ -328,7 +328,9 @@ class _Judge:
             return _Found("not-checked", shown, texts, hint=_UNTOLD)
         exact = self._true_equation(relation)
         self._check_scaling(facts)
-        orders = [relative_order(relation, facts, b, self.scaling) for b in facts.branches]
+        # Where the equation is exact there is no error to compare.
+        wrong = [b for b in facts.branches if not Difference.of(b.at(goal.margin)).is_zero]
+        orders = [relative_order(relation, facts, b, self.scaling) for b in wrong]
         if any(o is None for o in orders):
             hint = f"false at finite width; its order in 1/n could not be read off; {exact}"
             return _Found("not-checked", shown, texts, counterexample, hint=hint.strip("; "))

@@ -24,7 +24,7 @@ from catapult_theory.rigor.claims.gram_domain import (
     square_unit,
     width_unit,
 )
-from catapult_theory.rigor.claims.points import Irrational, Undefined, exact, sign
+from catapult_theory.rigor.claims.points import Irrational, Undefined, exact, meets, sign
 from catapult_theory.rigor.claims.problem import Branch, Constraint, Facts, margin
 from catapult_theory.rigor.claims.reading import read_claim, read_hypotheses
 from catapult_theory.rigor.claims.vocabulary import Vocabulary
@@ -252,7 +252,7 @@ class Drawing:
         try:
             for s, e in branch.solved.items():
                 full[s] = exact(e, point)
-            met = all(_meets(sign(c.expression, full), c.kind) for c in self._checked(branch))
+            met = all(meets(sign(c.expression, full), c.kind) for c in self._checked(branch))
         except (Irrational, Undefined):
             return None
         return full if met else None
@@ -260,12 +260,6 @@ class Drawing:
     def _checked(self, branch: Branch) -> list[Constraint]:
         known = set(self.symbols)
         return [c for c in branch.constraints if c.expression.free_symbols <= known]
-
-
-def _meets(found: int | None, kind: str) -> bool:
-    if found is None:
-        return False
-    return found == 0 if kind == "=" else found > 0 or (found == 0 and kind == ">=")
 
 
 def boundary_values(boundary: Any, drawing: Drawing) -> list[tuple[sp.Symbol, Bound]]:

@@ -14,7 +14,7 @@ from typing import Any
 
 import sympy as sp
 
-from catapult_theory.rigor.claims.points import Irrational, Point, Undefined, exact
+from catapult_theory.rigor.claims.points import Irrational, Point, Undefined, exact, meets
 from catapult_theory.rigor.claims.problem import margin
 from catapult_theory.rigor.claims.reading import Claim
 from catapult_theory.rigor.claims.vocabulary import Vocabulary
@@ -81,13 +81,6 @@ class Moment:
     holds: bool | None
     exact: bool
     rests: bool = False
-
-
-def meets(found: int | None, kind: str) -> bool | None:
-    """Return whether a margin of a known sign meets its condition; None where it is not known."""
-    if found is None:
-        return None
-    return found == 0 if kind == "=" else found > 0 or (found == 0 and kind == ">=")
 
 
 def along(
