@@ -66,6 +66,14 @@ CLAIMS_OF = {
         (HOLDS, "sqrt(log(m/4)^2) = abs(log(m/4))", ""),
         (HOLDS, "sqrt(eta^2*m^2) = eta*m", ""),
         (HOLDS, "tr(W*I*W.T) = tr(W.T*W)", ""),
+        # Hypotheses with irrational numbers; what vanishes exactly.
+        (FAILS, "W' = W", "eta = exp(1)"),
+        (FAILS, "tr(G') <= tr(G)", "eta = sqrt(2)"),
+        (FAILS, "W' = W", "eta*lam = 1"),
+        (FAILS, "norm(f) > 0", ""),
+        (FAILS, "exp(tr(G)) > 1", ""),
+        (FAILS, "log(1 + tr(G)) < tr(G)", ""),
+        (HOLDS, "log(1 + tr(G)) <= tr(G)", ""),
         # Blocks that vanish together; a block of two that vanishes although neither does.
         (UNDER, "W' = 0*W", "S = 0, G = 0, W = 0"),
         (FAILS, "tr(G') = 0", "W = 0"),

@@ -88,11 +88,13 @@ class Hypotheses:
             if len(slope) != 1 or any(p not in (0, 1) for p in powers.values()):
                 continue
             (lead,) = slope
-            if not self._never_vanish(s for s, _ in lead.scalars if s != name):
-                continue
             rest = {m: c for m, c in equation.terms.items() if m != lead}
-            others = tuple((k, -p) for k, p in lead.scalars if k != name)
-            factor = Contraction({Monomial(others, ()): -1 / equation.terms[lead]}, {})
+            # Where the rest is a number, no factor of the term that equals it can vanish.
+            others = [s for s, _ in lead.scalars if s != name]
+            if set(rest) != {UNIT} and not self._never_vanish(others):
+                continue
+            inverse = tuple((k, -p) for k, p in lead.scalars if k != name)
+            factor = Contraction({Monomial(inverse, ()): -1 / equation.terms[lead]}, {})
             value = self.vocabulary.algebra.product(Contraction(rest, {}), factor)
             return {}, {name: value}
         return None

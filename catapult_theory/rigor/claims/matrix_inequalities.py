@@ -17,15 +17,12 @@ from catapult_theory.errors import ClaimError
 from catapult_theory.rigor.claims.contractions import CUT, Contraction, Cycle, Path, Word, flipped
 from catapult_theory.rigor.claims.identities import Difference
 from catapult_theory.rigor.claims.inequalities import certificate
-from catapult_theory.rigor.claims.matrix_tree import Function
+from catapult_theory.rigor.claims.matrix_tree import SYMPY_FUNCTIONS, Function
 from catapult_theory.rigor.claims.matrix_vocabulary import MatrixVocabulary
 from catapult_theory.rigor.claims.positivity import Budget
 from catapult_theory.rigor.claims.problem import Branch, Constraint
 from catapult_theory.rigor.claims.size import size_of
 
-_FUNCTIONS: Mapping[str, Any] = {
-    "sqrt": sp.sqrt, "exp": sp.exp, "log": sp.log, "tanh": sp.tanh, "abs": sp.Abs,
-}  # fmt: skip
 _NONNEGATIVE: Mapping[str, bool] = {"nonnegative": True}
 
 
@@ -67,7 +64,7 @@ class Numbers:
     def _scalar(self, name: Any) -> sp.Expr:
         if name not in self._symbols:
             if isinstance(name, Function):
-                self._symbols[name] = _FUNCTIONS[name.name](
+                self._symbols[name] = SYMPY_FUNCTIONS[name.name](
                     self.of(name.top) / self.of(name.bottom)
                 )
             elif name in self.vocabulary.base:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import itertools
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
@@ -21,9 +22,9 @@ import sympy as sp
 
 from catapult_theory.rigor.claims.contractions import CUT, Contraction, Cycle, Path
 from catapult_theory.rigor.claims.matrix_hypotheses import Hypotheses, fitted
-from catapult_theory.rigor.claims.matrix_tree import ONES, Function, Value
+from catapult_theory.rigor.claims.matrix_tree import ONES, SYMPY_FUNCTIONS, Function, Value
 from catapult_theory.rigor.claims.matrix_vocabulary import MatrixVocabulary
-from catapult_theory.rigor.claims.points import DIGITS, Undefined, precise
+from catapult_theory.rigor.claims.points import DIGITS, Irrational, Undefined, exact, precise
 from catapult_theory.symbolic.matrix_nodes import (
     ElementSum,
     Elementwise,
@@ -39,6 +40,7 @@ _WIDTHS = (1, 4, 4, 9, 100)
 _RATES = ("1", "1/2", "2", "1/4", "3", "1/10", "3/2", "5")
 _DRAWS = 10
 _NOISE = mpmath.mpf(10) ** -36
+_INSIDE = sp.Symbol("x", real=True)
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ class State:
     sizes : mapping
         From m, d, k and n to whole numbers.
     scalars : mapping
-        Parameters.
+        Parameters: fractions, or numbers of sixty digits where hypotheses make them irrational.
     matrices : mapping
         From names of frame matrices, data and blocks to arrays of fractions.
     is_exact : bool
@@ -60,7 +62,7 @@ class State:
 
     vocabulary: MatrixVocabulary
     sizes: Mapping[str, int]
-    scalars: Mapping[str, Fraction]
+    scalars: Mapping[str, Any]
     matrices: Mapping[str, np.ndarray]
     is_exact: bool = True
     _found: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
@@ -129,6 +131,8 @@ class State:
 
     def number(self, value: Any) -> Any:
         """Return a fraction, or the same to sixty digits."""
+        if isinstance(value, mpmath.mpf):
+            return value
         own = Fraction(value)
         return own if self.is_exact else mpmath.mpf(own.numerator) / own.denominator
 
@@ -153,15 +157,12 @@ class State:
 
     def _power(self, name: Any, power: Fraction) -> Any:
         base = self.scalar(name)
-        if power.denominator == 1:
-            if base == 0 and power < 0:
-                raise Undefined("division by zero")
-            return base**power.numerator
         if isinstance(base, Fraction):
-            root = Fraction(np.sqrt(float(base))).limit_denominator(10**6)
-            if root**2 == base and power.denominator == 2:
-                return root**power.numerator
-            raise Undefined("an irrational root")
+            return _rational(_INSIDE ** sp.Rational(power.numerator, power.denominator), base)
+        if base == 0 and power < 0:
+            raise Undefined("division by zero")
+        if power.denominator == 1:
+            return base**power.numerator
         return mpmath.power(base, mpmath.mpf(power.numerator) / power.denominator)
 
     def scalar(self, name: Any) -> Any:
@@ -181,6 +182,8 @@ class State:
 
     def _function(self, function: Function) -> Any:
         inside = self._inside(function)
+        if self.is_exact:
+            return _exact_value(function.name, inside)
         if function.name == "abs":
             return abs(inside)
         own = inside if not isinstance(inside, Fraction) else _as_mpf(inside)
@@ -193,15 +196,15 @@ class State:
         cancels half the digits would be lost."""
         parts = (function.top, function.bottom)
         scalars = {s for part in parts for m in part.terms for s, _ in m.scalars}
-        known = {*self.scalars, *self.sizes}
-        rational = self.vocabulary.solves_target and scalars <= known
-        own = self.exact if rational else self
+        own = self.exact if self.is_rational and scalars <= {*self.scalars, *self.sizes} else self
         top, bottom = (own.evaluated(part).item() for part in parts)
         if bottom == 0:
             raise Undefined("division by zero")
         return top / bottom
 
     def _observable(self, name: str) -> Any:
+        if self.is_exact:
+            raise Undefined("a loss or an eigenvalue is not rational")
         after = name.endswith("'")
         expression = self.vocabulary.update_map.observables[name.rstrip("'")]
         table = {}
@@ -241,6 +244,12 @@ class State:
         with mpmath.workdps(DIGITS):
             matrix = mpmath.matrix(_mpf(array.reshape(size, size)).tolist())
             return max(mpmath.eigsy(matrix, eigvals_only=True))
+
+    @property
+    def is_rational(self) -> bool:
+        """Whether all matrices and parameters are rational, the output gradient included."""
+        rational = all(isinstance(x, Fraction) for x in self.scalars.values())
+        return rational and self.vocabulary.solves_target
 
     @cached_property
     def exact(self) -> State:
@@ -337,24 +346,50 @@ def _constrained(state: State, given: Hypotheses) -> State | None:
     """Put in what the hypotheses solve; a block must have that value already."""
     scalars, sizes, matrices = dict(state.scalars), dict(state.sizes), dict(state.matrices)
     for name, value in given.scalars.items():
-        number = state.exact.evaluated(value).item()
-        if name in sizes:
-            if number != sizes[name]:
-                return None
-        elif number < 0 and given.vocabulary.base[name].is_nonnegative:
+        number = _solved(state, value)
+        if number is None or (name in sizes and number != sizes[name]):
             return None
-        else:
-            scalars[name] = number
-    state = State(state.vocabulary, sizes, scalars, matrices, state.is_exact)
+        if name in sizes:
+            continue
+        own = given.vocabulary.base[name]
+        if (number < 0 and own.is_nonnegative) or (number == 0 and own.is_positive):
+            return None
+        scalars[name] = number
+    rational = all(isinstance(x, Fraction) for x in scalars.values())
+    state = State(state.vocabulary, sizes, scalars, matrices, state.is_exact and rational)
     for name, value in given.matrices.items():
         atom = state.vocabulary.atoms[name]
-        array = state.exact.oriented(value, atom)
+        try:
+            array = state.exact.oriented(value, atom)
+        except Undefined:
+            return None
         if name in state.vocabulary.blocks:
             if (array != matrices[name]).any():
                 return None
         else:
             matrices[name] = array
     return State(state.vocabulary, sizes, scalars, matrices, state.is_exact)
+
+
+def _solved(state: State, value: Contraction) -> Any:
+    """Return the value of a parameter: a fraction, else sixty digits, None where it has none."""
+    for own in (state.exact, replace(state, is_exact=False, _found={})):
+        with suppress(Undefined, ZeroDivisionError):
+            return own.evaluated(value).item()
+    return None
+
+
+def _exact_value(function: str, inside: Fraction) -> Fraction:
+    """Return a function's value where it is rational."""
+    symbolic = SYMPY_FUNCTIONS[function](_INSIDE)
+    return _rational(symbolic, inside)
+
+
+def _rational(expression: sp.Expr, inside: Fraction) -> Fraction:
+    try:
+        return exact(expression, {_INSIDE: inside})
+    except Irrational as cause:
+        raise Undefined("the value is not rational") from cause
 
 
 def _drawn(

@@ -14,6 +14,8 @@ from fractions import Fraction
 from functools import cached_property
 from typing import Any
 
+import sympy as sp
+
 from catapult_theory.errors import ClaimError
 from catapult_theory.rigor.claims import size as limits
 from catapult_theory.rigor.claims.contractions import (
@@ -34,7 +36,9 @@ from catapult_theory.rigor.claims.words import labels_in, words_of
 _COMPARE: Mapping[type, str] = {
     ast.Eq: "=", ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=",
 }  # fmt: skip
-_SCALAR_FUNCTIONS = ("sqrt", "exp", "log", "tanh", "abs")
+SYMPY_FUNCTIONS: Mapping[str, Any] = {
+    "sqrt": sp.sqrt, "exp": sp.exp, "log": sp.log, "tanh": sp.tanh, "abs": sp.Abs,
+}  # fmt: skip
 _PRODUCTS = (ast.Mult, ast.Div, ast.FloorDiv, ast.MatMult)
 ONES = "<ones>"
 # Products of two terms that reading a claim may form: about a second.
@@ -462,7 +466,7 @@ class MatrixReader:
             return self._trace(values[0], where)
         if name == "norm" or (name == "abs" and values[0].top.sides):
             return self._raised(self._square(values[0]), Fraction(1, 2), where)
-        if name in _SCALAR_FUNCTIONS:
+        if name in SYMPY_FUNCTIONS:
             if name == "sqrt":
                 return self._raised(values[0], Fraction(1, 2), where)
             return self._function(name, values[0])

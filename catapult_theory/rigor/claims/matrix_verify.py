@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any
@@ -357,7 +358,7 @@ class MatrixJudge:
 
     def _presented(self, relation: MatrixRelation, state: State) -> Counterexample:
         numbers: dict[str, Any] = {s: Fraction(x) for s, x in state.sizes.items()}
-        numbers |= dict(state.scalars)
+        numbers |= {k: _plain_number(v) for k, v in state.scalars.items()}
         later: dict[str, Any] = {}
         for s in self.vocabulary.update_map.variables:
             numbers[s.name] = _matrix(state.matrices[s.name])
@@ -383,11 +384,14 @@ def _matrix(array: np.ndarray) -> Any:
 def _entry(array: Any) -> Any:
     own = np.asarray(array, dtype=object)
     if own.ndim == 0:
-        number = own.item()
-        return number if isinstance(number, Fraction) else _number(number)
+        return _plain_number(own.item())
     if own.ndim <= 2:
         return _matrix(own)
     return sp.ImmutableDenseNDimArray([_number(x) for x in own.ravel()], own.shape)
+
+
+def _plain_number(value: Any) -> Any:
+    return value if isinstance(value, Fraction) else _number(value)
 
 
 def _number(value: Any) -> sp.Expr:
@@ -406,7 +410,18 @@ def _is_true(relation: MatrixRelation, state: State) -> bool:
 
 
 def _truth(relation: MatrixRelation, state: State) -> bool | None:
-    """Return whether a relation is true at a state; None where digits do not tell."""
+    """Return whether a relation is true at a state; None where digits do not tell.
+
+    What they leave open is tried in fractions: a root of zero is zero.
+    """
+    found = _told(relation, state)
+    if found is None and not state.is_exact and state.is_rational:
+        with suppress(Undefined):
+            return _told(relation, state.exact)
+    return found
+
+
+def _told(relation: MatrixRelation, state: State) -> bool | None:
     left, right = state.sides(relation.left, relation.right)
     signs = [
         sign_of(a - b, max(abs(a), abs(b)))
