@@ -76,6 +76,44 @@ def test_what_the_prover_proves_is_true_at_sample_points(seed) -> None:
     assert proved or seed % 7
 
 
+def _narrow(source: random.Random):
+    """Bounds on x and y, a root z of what they make, and sample points with all corners."""
+    square = source.choice([4 + X, 9 - Y, 5 + X - Y, X**2 + 1])
+    size = sp.QQ(1, source.choice([3000, 50, 1]))
+    strict = [source.random() < 0.5 for _ in range(4)]
+    bounds = (X + size, size - X, Y + 1, 1 - Y)
+    region = [Known(p, open_end, "bound") for p, open_end in zip(bounds, strict, strict=True)]
+    places = np.linspace(-1, 1, 41)
+    x, y = (grid.ravel() for grid in np.meshgrid(float(size) * places, places))
+    inside = [
+        (v > -top) | (not low) for v, top, low in ((x, float(size), strict[0]), (y, 1, strict[2]))
+    ]
+    inside += [
+        (v < top) | (not high) for v, top, high in ((x, float(size), strict[1]), (y, 1, strict[3]))
+    ]
+    x, y = (v[np.all(inside, axis=0)] for v in (x, y))
+    root = np.sqrt(_at(square, np.array([x, y, 0 * x])))
+    return square, (*region, Known(Z, False, "root")), np.array([x, y, root])
+
+
+@pytest.mark.parametrize("seed", seeds(160, 16))
+def test_what_the_prover_proves_of_roots_in_narrow_regions_is_true(seed) -> None:
+    """Goals are shifted to where they just hold, or just fail, at the sample points."""
+    source = random.Random(seed)
+    square, region, numbers = _narrow(source)
+    pieces = [X, Y, Z, X * Y, X * Z, Y * Z, X**2, Y**2]
+    for _ in range(3):
+        goal = sum(
+            (source.choice([1, 2, -1, -2]) * source.choice(pieces) for _ in range(3)), R.zero
+        )
+        least = _at(goal, numbers).min() - source.choice([1e-4, 0, -1e-4])
+        shift = Fraction(least).limit_denominator(10**6)
+        goal -= sp.QQ(shift.numerator, shift.denominator)
+        if goal and Prover(R, {2: square}).prove(goal, False, region):
+            # A dozen terms of size 10 at most round by less.
+            assert _at(goal, numbers).min() >= -1e-12, (goal, square, region)
+
+
 def _at(polynomial, numbers: np.ndarray) -> np.ndarray:
     total = np.zeros(numbers.shape[1])
     for exponents, c in polynomial.terms():
