@@ -17,6 +17,7 @@ import sympy as sp
 from sympy.polys.rings import PolyElement, PolyRing
 
 from catapult_theory.errors import ClaimError
+from catapult_theory.rigor.claims.pieces import clipped
 from catapult_theory.rigor.claims.quotient import Quotient, convert, factors_of, is_small
 from catapult_theory.rigor.claims.size import Size, size_of
 
@@ -281,6 +282,10 @@ def written_out(e: sp.Expr) -> sp.Expr:
     if e.is_Pow and e.exp == sp.Rational(1, 2) and args[0].is_Add:
         return _root(args[0])
     if isinstance(e, (sp.Max, sp.Min)):
+        if held := clipped(e):
+            # Without one absolute value inside another.
+            lo, x, hi = held[0], written_out(held[1]), held[2]
+            return (lo + hi + sp.Abs(x - lo) - sp.Abs(x - hi)) / 2
         first, *rest = sorted(args, key=sp.default_sort_key)
         sign = 1 if isinstance(e, sp.Max) else -1
         for other in rest:

@@ -73,12 +73,18 @@ def certificate(goal: sp.Expr, strict: bool, facts: Facts) -> str | None:
 def _choices(goal: sp.Expr) -> tuple[bool, list[sp.Expr]] | None:
     """Return goals with each argument in place of a maximum or minimum that stands linearly, and
     whether every one of them is needed: one is enough where the largest counts."""
-    for node in sorted(goal.atoms(sp.Max, sp.Min), key=str):
+    for node in sorted(goal.atoms(sp.Max, sp.Min, sp.Abs), key=str):
         slope = goal.coeff(node)
         rest = sp.expand(goal - slope * node)
         if slope.is_Rational and slope != 0 and not rest.has(node):
-            goals = [rest + slope * argument for argument in node.args]
-            return isinstance(node, sp.Max) != (slope > 0), goals
+            arguments = node.args
+            if isinstance(node, sp.Abs):
+                # Of polynomials the cases of absolute values are told apart later.
+                if slope > 0 or not node.has(sp.Max, sp.Min):
+                    continue
+                arguments = (node.args[0], -node.args[0])
+            goals = [rest + slope * argument for argument in arguments]
+            return isinstance(node, sp.Min) == (slope > 0), goals
     return None
 
 

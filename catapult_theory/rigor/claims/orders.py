@@ -7,6 +7,7 @@ state, read off between n = 10^60 and 10^80 in three hundred digits and rounded 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from fractions import Fraction
 
@@ -80,17 +81,19 @@ def _dot(exponents: Sequence[int], weights: Sequence[Fraction]) -> Fraction:
 
 
 def _slope(expression: sp.Expr, scaling: Scaling) -> Fraction | None:
-    """Return the largest slope over states of different signs, which |f| and the like need."""
-    slopes = [_slope_at(expression, scaling, signs) for signs in range(4)]
+    """Return the largest slope over states of different signs and sizes, which |f| and what
+    is in pieces need: two sides that agree near zero may differ further out."""
+    kinds = itertools.product(range(4), (1, 12))
+    slopes = [_slope_at(expression, scaling, signs, size) for signs, size in kinds]
     return max((slope for slope in slopes if slope is not None), default=None)
 
 
-def _slope_at(expression: sp.Expr, scaling: Scaling, signs: int) -> Fraction | None:
+def _slope_at(expression: sp.Expr, scaling: Scaling, signs: int, size: int) -> Fraction | None:
     found = []
     with mpmath.workdps(_DIGITS):
         for power in _WIDTHS:
             try:
-                point = _state(expression, scaling, mpmath.mpf(10) ** power, signs)
+                point = _state(expression, scaling, mpmath.mpf(10) ** power, signs, size)
                 found.append(abs(precise(expression, point, _DIGITS)))
             except (Undefined, OverflowError):
                 return None
@@ -104,15 +107,19 @@ def _slope_at(expression: sp.Expr, scaling: Scaling, signs: int) -> Fraction | N
 
 
 def _state(
-    expression: sp.Expr, scaling: Scaling, width: mpmath.mpf, signs: int
+    expression: sp.Expr, scaling: Scaling, width: mpmath.mpf, signs: int, size: int
 ) -> dict[sp.Symbol, mpmath.mpf]:
-    """Return a generic state of size O(1) times the scales, inside |f| <= sqrt(n) lam / 2."""
+    """Return a generic state of size O(1) times the scales, inside |f| <= sqrt(n) lam / 2.
+
+    What may be negative and is O(1) is so many times as large."""
     point = {}
     for i, s in enumerate(sorted(expression.free_symbols, key=lambda s: s.name)):
         positive = mpmath.mpf(7 + i) / 6
         signed = mpmath.mpf((-1) ** (signs >> (i % 2))) / (4 + i)
-        number = positive if s.is_nonnegative else signed
-        point[s] = width if s.name == "n" else number * width ** _number(scaling.of(s))
+        exponent = scaling.of(s)
+        if not s.is_nonnegative:
+            positive = signed * (size if exponent == 0 else 1)
+        point[s] = width if s.name == "n" else positive * width ** _number(exponent)
     return point
 
 

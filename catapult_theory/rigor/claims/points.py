@@ -6,14 +6,18 @@ float64 over many points at once. None of them compiles or evaluates text.
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Mapping
+import operator
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 from typing import Any
 
 import mpmath
 import numpy as np
 import sympy as sp
+
+from catapult_theory.rigor.claims.pieces import is_met
 
 DIGITS = 60
 # A number of sixty digits that is smaller than this, in units of its terms, is not decided.
@@ -24,6 +28,10 @@ _MORE_DIGITS = 3 * DIGITS
 _CHANGE = mpmath.mpf(10) ** -6
 # Exponents of e beyond this are not written out in digits.
 _LARGEST_EXPONENT = 5000
+_COMPARED = {
+    "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge,
+    "==": operator.eq, "!=": operator.ne,
+}  # fmt: skip
 
 Point = Mapping[sp.Symbol, Fraction]
 
@@ -65,6 +73,8 @@ def exact(expression: sp.Expr, point: Point) -> Fraction:
         return point[expression]
     if expression.is_Rational:
         return Fraction(int(expression.p), int(expression.q))
+    if expression.is_Piecewise:
+        return exact(_case(expression, lambda e: exact(e, point)), point)
     values = [exact(a, point) for a in expression.args]
     if expression.is_Add:
         return sum(values, Fraction(0))
@@ -129,7 +139,7 @@ def _precise(e: sp.Expr, point: Mapping[sp.Symbol, Any]) -> mpmath.mpf:
     if e.is_NumberSymbol:
         return mpmath.mpf(sp.Float(e, mpmath.mp.dps)._mpf_)
     if e.is_Piecewise:
-        return _precise(next((c.expr for c in e.args if _is_met(c.cond, point)), sp.nan), point)
+        return _precise(_case(e, lambda x: _precise(x, point)), point)
     values = [_precise(a, point) for a in e.args]
     if e.is_Add:
         return mpmath.fsum(values)
@@ -152,11 +162,12 @@ def _precise(e: sp.Expr, point: Mapping[sp.Symbol, Any]) -> mpmath.mpf:
     raise Undefined(f"no numbers for {type(e).__name__}")
 
 
-def _is_met(condition: Any, point: Mapping[sp.Symbol, Any]) -> bool:
-    """Return whether the condition of a case, one relation, is met."""
-    if not isinstance(condition, sp.core.relational.Relational):
-        return bool(condition)
-    return bool(condition.func(_precise(condition.lhs - condition.rhs, point), 0))
+def _case(e: sp.Piecewise, difference: Callable[[sp.Expr], Any]) -> sp.Expr:
+    """Return the piece that holds where expressions have the values that are given."""
+    for piece in e.args:
+        if is_met(piece.cond, difference):
+            return piece.expr
+    raise Undefined("no case of an expression in pieces holds")
 
 
 def _check_argument(kind: Any, value: mpmath.mpf) -> None:
@@ -240,6 +251,8 @@ def _arrays(e: sp.Expr, columns: Mapping[sp.Symbol, np.ndarray]) -> Any:
         return (
             base ** int(e.exp) if e.exp.is_Integer and e.exp > 0 else np.power(base, float(e.exp))
         )
+    if e.is_Piecewise:
+        return _chosen(e, columns)
     values = [_arrays(a, columns) for a in e.args]
     if e.is_Add:
         return sum(values)
@@ -258,6 +271,26 @@ def _arrays(e: sp.Expr, columns: Mapping[sp.Symbol, np.ndarray]) -> Any:
         if isinstance(e, kind):
             return function(values[0])
     return np.nan
+
+
+def _chosen(e: sp.Piecewise, columns: Mapping[sp.Symbol, np.ndarray]) -> Any:
+    """Return at each point the value of the first piece whose condition is met there."""
+    out: Any = np.nan
+    for piece in reversed(e.args):
+        out = np.where(_truths(piece.cond, columns), _arrays(piece.expr, columns), out)
+    return out
+
+
+def _truths(condition: Any, columns: Mapping[sp.Symbol, np.ndarray]) -> Any:
+    if isinstance(condition, sp.core.relational.Relational):
+        return _COMPARED[condition.rel_op](_arrays(condition.lhs - condition.rhs, columns), 0)
+    inside = [_truths(c, columns) for c in condition.args]
+    if isinstance(condition, sp.Not):
+        return np.logical_not(inside[0])
+    if isinstance(condition, (sp.And, sp.Or)):
+        best = np.logical_and if isinstance(condition, sp.And) else np.logical_or
+        return functools.reduce(best, inside)
+    return condition == sp.true
 
 
 def plain_float(number: Fraction) -> float:

@@ -96,7 +96,12 @@ class States:
 
     @cached_property
     def from_vectors(self) -> bool:
-        """Whether states are computed from vectors, as for more than f, lam and Delta."""
+        """Whether states are computed from vectors, as for more than f, lam and Delta.
+
+        A state without a frame is its own parameters, and any numbers are one.
+        """
+        if not self.vocabulary.update_map.frame.names:
+            return False
         return len(self._state) > 3 or (bool(self._state) and not self.vocabulary.minors)
 
     @cached_property

@@ -27,7 +27,7 @@ from catapult_theory.rigor.claims.matrix_verify import MatrixJudge
 from catapult_theory.rigor.claims.matrix_vocabulary import MatrixVocabulary
 from catapult_theory.rigor.claims.near_misses import Mended, mended
 from catapult_theory.rigor.claims.orders import leaves_domain, order_of
-from catapult_theory.rigor.claims.positivity import Budget
+from catapult_theory.rigor.claims.positivity import WORK, Budget
 from catapult_theory.rigor.claims.problem import Facts, margin
 from catapult_theory.rigor.claims.reading import (
     Claim,
@@ -281,29 +281,38 @@ class _Judge:
         pairs = tuple((h.text, h.relations) for h in hypotheses)
         return Facts(self.vocabulary, pairs, goal.symbols, self.budget)
 
-    def _needed(self, proof: Callable[[Facts], str | None], goal: Goal) -> tuple[Claim, ...]:
-        """Return the hypotheses that a proof cannot do without, dropped one by one."""
+    def _fewest(
+        self, proof: Callable[[Facts], str | None], goal: Goal, reason: str
+    ) -> tuple[tuple[Claim, ...], str]:
+        """Return the hypotheses that a proof cannot do without, dropped one by one, and it."""
         kept = self.hypotheses
         for hypothesis in self.hypotheses:
             fewer = tuple(h for h in kept if h is not hypothesis)
-            if proof(self._facts(goal, fewer)):
-                kept = fewer
-        return kept
+            if found := proof(self._facts(goal, fewer)):
+                kept, reason = fewer, found
+        return kept, reason
 
     def _proved(
         self, proof: Callable[[Facts], str | None], goal: Goal, facts: Facts, difference: sp.Expr
     ) -> _Found | None:
-        """Return what holds without hypotheses, or with those that are needed."""
-        plain = self._facts(goal, ())
-        if reason := proof(plain):
-            hint = "the hypotheses are not needed" if self.hypotheses else ""
-            return _Found("holds", difference, hint=hint, certificate=reason)
-        reason = proof(facts) if self.hypotheses else None
-        if reason is None:
+        """Return what holds without hypotheses, or with those that are needed.
+
+        The work for what may not be needed is counted apart: a proof that fails without the
+        hypotheses must not use up what the proof with them takes.
+        """
+        apart = replace(self, budget=Budget(WORK // 2))
+        if not self.hypotheses:
+            reason = proof(facts)
+            return _Found("holds", difference, certificate=reason) if reason else None
+        if reason := proof(facts):
+            needed, reason = apart._fewest(proof, goal, reason)
+        elif reason := proof(apart._facts(goal, ())):
+            needed = ()
+        else:
             return None
-        needed = self._needed(proof, goal)
         if not needed:
-            return _Found("holds", difference, certificate=reason)
+            hint = "the hypotheses are not needed"
+            return _Found("holds", difference, hint=hint, certificate=reason)
         return _Found(
             "holds-under-hypotheses", difference, tuple(h.text for h in needed), certificate=reason
         )

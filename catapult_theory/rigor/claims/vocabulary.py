@@ -18,6 +18,7 @@ import sympy as sp
 from catapult_theory.errors import ClaimError, InputError
 from catapult_theory.rigor.claims.gram_domain import gram_minors
 from catapult_theory.rigor.claims.names import ABSENT, canonical_name
+from catapult_theory.rigor.claims.pieces import joined
 from catapult_theory.rigor.claims.size import Size, size_of
 from catapult_theory.symbolic.update_map import UpdateMap
 
@@ -156,7 +157,7 @@ class Vocabulary:
         if name in self.base:
             return self.base[name]
         if name in self.update_map.observables:
-            return self.update_map.observables[name]
+            return joined(self.update_map.observables[name])
         if name in self._groups:
             return self._groups[name]
         return _DEFINED[name](self) if name in _DEFINED else None
@@ -172,7 +173,9 @@ class Vocabulary:
 
     def _slope(self) -> sp.Expr | None:
         loss, output = self.update_map.observables.get("loss"), self.base.get("f")
-        return None if loss is None or output is None else sp.factor_terms(sp.diff(loss, output))
+        if loss is None or output is None:
+            return None
+        return joined(sp.factor_terms(sp.diff(loss, output)))
 
     def _target(self) -> sp.Expr | None:
         if self.label is not None:
