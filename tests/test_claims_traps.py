@@ -74,6 +74,16 @@ CLAIMS_OF = {
         (FAILS, "exp(tr(G)) > 1", ""),
         (FAILS, "log(1 + tr(G)) < tr(G)", ""),
         (HOLDS, "log(1 + tr(G)) <= tr(G)", ""),
+        # Matrices of the frame: what they make of blocks, before and after the step.
+        (UNDER, "G = 0", "U = 0"),
+        (UNDER, "tr(G) <= 0", "U = 0"),
+        (UNDER, "S' = 0*S", "V = 0, U = 0"),
+        (FAILS, "S' = 0*S", "V = 0"),
+        (OPEN, "S' = 0*S", "V = 0, S = I"),
+        (HOLDS, "U'.T*U' = n*G'", ""),
+        (HOLDS, "V'*U' = sqrt(n)*W'", ""),
+        (FAILS, "V'*U' = W'", ""),
+        (HOLDS, "norm(V') = sqrt(n*tr(S'))", ""),
         # Blocks that vanish together; a block of two that vanishes although neither does.
         (UNDER, "W' = 0*W", "S = 0, G = 0, W = 0"),
         (FAILS, "tr(G') = 0", "W = 0"),
@@ -140,6 +150,9 @@ def test_functions_of_different_matrices_stay_apart_where_they_are_shown():
 @pytest.mark.parametrize(
     ("claim", "where", "words"),
     [
+        ("V' = V - eta/sqrt(n)*Z*U.T", None, "V' by itself is no function of the blocks"),
+        ("norm(V' - V) = 0", None, "V' by itself is no function of the blocks"),
+        ("W' = V'*U", None, "V' by itself is no function of the blocks"),
         ("tr(I) = 1", None, "I of unknown size"),
         ("norm(I) = 1", None, "I of unknown size"),
         ("exp(I) = exp(1)", None, "I of unknown size"),

@@ -127,8 +127,18 @@ class Hypotheses:
             symmetric = self.vocabulary.transposed(value)
             if name in algebra.symmetric and symmetric.key != value.key:
                 continue
-            return {name: value}, {}
+            made = self._made_of(name)
+            solved = (self.matrices[k] for k in made & set(self.matrices))
+            if made and not (value.is_zero and all(own.is_zero for own in solved)):
+                continue
+            sides = {k: self.vocabulary.value(k).sides for k in made}
+            return {name: value} | {k: Contraction({}, own) for k, own in sides.items()}, {}
         return None
+
+    def _made_of(self, name: str) -> set[str]:
+        """Return the blocks that a matrix of the frame is a factor of; they vanish with it."""
+        blocks = self.vocabulary.blocks.items()
+        return {k for k, (first, second, _) in blocks if name in (first[0], second[0])}
 
     def _never_vanish(self, scalars: Iterable[Any]) -> bool:
         """Return whether an equation may be divided by a product of scalars."""

@@ -338,8 +338,11 @@ def states(
 def _vanishing(given: Hypotheses, rng: np.random.Generator) -> frozenset[str]:
     """Return matrices of the frame to be zero, so that blocks vanish that hypotheses say do."""
     blocks = given.vocabulary.blocks
-    zero = [k for k, value in given.matrices.items() if value.is_zero and k in blocks]
-    return frozenset(str(rng.choice([blocks[k][0][0], blocks[k][1][0]])) for k in zero)
+    zero = {k for k, value in given.matrices.items() if value.is_zero}
+    frame = zero & set(given.vocabulary.update_map.frame.names)
+    # A block with a factor that vanishes by itself needs no other.
+    pairs = [[blocks[k][0][0], blocks[k][1][0]] for k in sorted(zero & set(blocks))]
+    return frozenset(frame | {str(rng.choice(pair)) for pair in pairs if not frame & set(pair)})
 
 
 def _constrained(state: State, given: Hypotheses) -> State | None:
@@ -363,11 +366,10 @@ def _constrained(state: State, given: Hypotheses) -> State | None:
             array = state.exact.oriented(value, atom)
         except Undefined:
             return None
-        if name in state.vocabulary.blocks:
-            if (array != matrices[name]).any():
-                return None
-        else:
+        if name not in state.vocabulary.blocks:
             matrices[name] = array
+        elif (array != matrices[name]).any():
+            return None
     return State(state.vocabulary, sizes, scalars, matrices, state.is_exact)
 
 

@@ -170,6 +170,8 @@ class MatrixReader:
             raise ClaimError("a chain holds at most four inequalities")
         nodes = [tree.left, *tree.comparators]
         sides = [self.value(node) for node in nodes]
+        for side in sides:
+            self._check_frame(side)
         found = []
         for i, sign in enumerate(signs):
             self._check_alike(sides[i], sides[i + 1], "the two sides")
@@ -197,8 +199,24 @@ class MatrixReader:
             if depth > 3 * limits.DEPTH:
                 raise ClaimError("the claim is nested too deeply to read")
             # The node is kept beside its value, so that its id stays its own.
-            self._memo[key] = node, self._value(node, after, depth)
+            found = self._value(node, after, depth)
+            self._memo[key] = node, self._settled(found)
         return self._memo[key][1]
+
+    def _settled(self, value: Value) -> Value:
+        """Return a value with the blocks after the step as functions of those before."""
+        settled = self.vocabulary.settled
+        return Value(settled(value.top), settled(value.bottom), value.identity)
+
+    def _check_frame(self, value: Value) -> None:
+        """Refuse a matrix of the frame after the step that no product over the width takes in."""
+        name = self.vocabulary.open_frame(value.top) or self.vocabulary.open_frame(value.bottom)
+        if name:
+            blocks = ", ".join(f"{s}'" for s in self.vocabulary.blocks)
+            raise ClaimError(
+                f"{name} by itself is no function of the blocks: write the claim with {blocks}, or "
+                f"with products over the width of two matrices after the step"
+            )
 
     def _where(self, node: ast.expr) -> str:
         if self.source is None:
@@ -486,7 +504,8 @@ class MatrixReader:
         algebra = self.algebra
         ends = {ROW: "<p>", COLUMN: "<q>"}
         own = algebra.renamed(value.top, ends)
-        return Value(algebra.product(own, own), algebra.power(value.bottom, 2))
+        square = Value(algebra.product(own, own), algebra.power(value.bottom, 2))
+        return self._settled(square)
 
     def _check_sized(self, value: Value, what: str) -> None:
         """Refuse an identity whose size nothing tells, which is no number."""
@@ -498,6 +517,7 @@ class MatrixReader:
 
     def _function(self, name: str, value: Value) -> Value:
         self._check_sized(value, name)
+        self._check_frame(value)
         if value.top.sides:
             raise Misfit(f"{name} of {value.shape()}: it takes a number")
         number = _number(value)

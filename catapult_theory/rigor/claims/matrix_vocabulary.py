@@ -405,6 +405,19 @@ class MatrixVocabulary:
             total = total + self.trace(square) * _fraction(c)
         return total
 
+    def settled(self, value: Contraction) -> Contraction:
+        """Return an expression with blocks that products of the frame after the step have made:
+        U'.T*U' is n*G', and G' a function of the blocks before."""
+        made = {a for a in _names(value) if a.endswith("'") and a[:-1] in self.blocks}
+        if not made:
+            return value
+        return self.algebra.substituted(value, {a: self.updated[a[:-1]] for a in made}, {})
+
+    def open_frame(self, value: Contraction) -> str:
+        """Return a matrix of the frame after the step that stands in an expression, or nothing."""
+        frame = self.update_map.frame.names
+        return next((a for a in sorted(_names(value)) if a.endswith("'") and a[:-1] in frame), "")
+
     def trace(self, value: Contraction) -> Contraction:
         """Return the trace of a square matrix."""
         return self.algebra.traced(value, ROW, COLUMN) if ROW in value.sides else value
@@ -432,6 +445,10 @@ class MatrixVocabulary:
         # Renaming there and back puts every path into its normal direction.
         found = self.algebra.renamed(Contraction(terms, sides), {ROW: "<r>"})
         return Tensor(self.algebra.renamed(found, {"<r>": ROW}), tuple(sides))
+
+
+def _names(value: Contraction) -> set[str]:
+    return {a for m in value.terms for part in m.parts for a, _ in part.word}
 
 
 def _is_nonnegative(observable: Any) -> bool:
