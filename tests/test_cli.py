@@ -104,7 +104,7 @@ def test_run_prints_a_row_per_lane(catapult):
 def test_run_takes_the_users_data(catapult, tmp_path):
     rng = np.random.default_rng(0)
     path = tmp_path / "mine.npz"
-    np.savez(path, X=rng.normal(size=(8, 3)) / 2, y=rng.normal(size=8))
+    np.savez(path, X=rng.normal(size=(8, 10)) / 4, y=rng.normal(size=8))
     done = catapult("run linear --eta 0.1 --steps 20 --data", str(path))
     assert done.code == 0
     assert "linear" in done.out or "loss" in done.out
