@@ -15,8 +15,8 @@ import sympy as sp
 from catapult_theory.errors import ClaimError
 from catapult_theory.rigor import Verdict, verify
 from catapult_theory.rigor.claims.contractions import COLUMN, ROW, Algebra, Atom, Contraction
+from catapult_theory.rigor.claims.matrix_draws import states
 from catapult_theory.rigor.claims.matrix_hypotheses import Hypotheses
-from catapult_theory.rigor.claims.matrix_states import states
 from catapult_theory.rigor.claims.matrix_vocabulary import MatrixVocabulary
 from catapult_theory.symbolic import models
 from catapult_theory.symbolic.closure import derive

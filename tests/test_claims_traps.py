@@ -74,6 +74,12 @@ CLAIMS_OF = {
         (FAILS, "exp(tr(G)) > 1", ""),
         (FAILS, "log(1 + tr(G)) < tr(G)", ""),
         (HOLDS, "log(1 + tr(G)) <= tr(G)", ""),
+        # Orthogonal layers.
+        (UNDER, "W' = W - 2*eta*Z + eta^2/n*Z*W.T*Z", "S = I, G = I"),
+        (ASYMPTOTIC, "W' = W - 2*eta*Z", "S = I, G = I"),
+        (FAILS, "W' = W - 3*eta*Z", "S = I, G = I"),
+        (UNDER, "W' = -2*eta*Z", "S = I, G = I, W = 0"),
+        (FAILS, "W' = -eta*Z", "S = I, G = I, W = 0"),
         # Matrices of the frame: what they make of blocks, before and after the step.
         (UNDER, "G = 0", "U = 0"),
         (UNDER, "tr(G) <= 0", "U = 0"),

@@ -21,6 +21,7 @@ from catapult_theory.errors import ClaimError
 from catapult_theory.rigor.claims.contractions import Contraction
 from catapult_theory.rigor.claims.counterexample import Counterexample, Meaningless
 from catapult_theory.rigor.claims.matrix_display import shown
+from catapult_theory.rigor.claims.matrix_draws import states
 from catapult_theory.rigor.claims.matrix_hypotheses import Hypotheses, quotient_difference
 from catapult_theory.rigor.claims.matrix_inequalities import Numbers, matrix_certificate
 from catapult_theory.rigor.claims.matrix_orders import Orders
@@ -29,7 +30,7 @@ from catapult_theory.rigor.claims.matrix_reading import (
     MatrixHypothesis,
     read_matrix_claim,
 )
-from catapult_theory.rigor.claims.matrix_states import State, sign_of, states
+from catapult_theory.rigor.claims.matrix_states import State, sign_of
 from catapult_theory.rigor.claims.matrix_tree import (
     Function,
     MatrixReader,
