@@ -68,12 +68,19 @@ class State:
             return self._numbers(self.matrices[name])
         if name.startswith(ONES):
             return self._numbers(np.full((1, self._size(name[len(ONES) :])), Fraction(1)))
+        if name in self.vocabulary.slices:
+            part = self.vocabulary.slices[name]
+            rows, columns = (slice(*map(self._end, ends)) for ends in part.args[1:])
+            return self.matrix(part.parent.name)[rows, columns]
         now = name.rstrip("'")
         if now == "g":
             output = self.vocabulary.output_after if name.endswith("'") else None
             return self.slope(output or self.vocabulary.value("f"))
         atom = self.vocabulary.atoms[now]
         return self.oriented(self.vocabulary.updated[now], atom)
+
+    def _end(self, size: Any) -> int:
+        return int(size.subs({s: self.sizes[s.name] for s in size.free_symbols}))
 
     def updated(self, name: str) -> np.ndarray:
         """Return a block after the step."""

@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import Any
 
 import sympy as sp
+from sympy.matrices.expressions.slice import MatrixSlice
 
 from catapult_theory.errors import ClaimError, ModelError
 from catapult_theory.rigor.claims.contractions import (
@@ -101,6 +102,14 @@ class MatrixVocabulary:
                 "model's takes a diagonal: state the claim for its one-sample form, or check "
                 "entries with ct.compile(...).step"
             ) from cause
+        try:
+            _ = own._steps
+        except ModelError as cause:
+            raise ClaimError(
+                f"claims are judged for steps that are sums of products of matrices; that of "
+                f"{update_map.optimizer} with the {update_map.loss} loss is not one: state the "
+                "claim for ct.models.uv, or check entries with ct.compile(...).step"
+            ) from cause
         return own
 
     def bounded(self, products: int) -> MatrixVocabulary:
@@ -165,6 +174,14 @@ class MatrixVocabulary:
         found["g"] = _atom("g", self.definition("g")[0].shape, False)
         return MappingProxyType(found)
 
+    @cached_property
+    def slices(self) -> Mapping[str, MatrixSlice]:
+        """The parts of the data that the map uses, by name: atoms of their own beside X."""
+        own = self.update_map
+        expressions = (*own.definitions.values(), *own.updates.values(), *own.observables.values())
+        found = set().union(*(e.atoms(MatrixSlice) for e in expressions))
+        return {name_of(s): s for s in found}
+
     def definition(self, name: str) -> tuple[Any, Any]:
         """Return the symbol and the expression of a definition of the map."""
         return next((s, e) for s, e in self.update_map.definitions.items() if s.name == name)
@@ -202,10 +219,11 @@ class MatrixVocabulary:
                 term = self.algebra.product(term, Contraction.identity(rows))
             chain: Contraction | None = None
             for matrix, flip in word:
-                value = known.get(matrix.name)
+                name = name_of(matrix)
+                value = known.get(name)
                 if value is None:
-                    symmetric = matrix.name in self.algebra.symmetric
-                    value = Contraction.of(_atom(matrix.name, matrix.shape, symmetric))
+                    symmetric = name in self.algebra.symmetric
+                    value = Contraction.of(_atom(name, matrix.shape, symmetric))
                 value = self.transposed(value) if flip else value
                 chain = value if chain is None else self.matmul(chain, value)
             total = total + (term if chain is None else self.algebra.product(term, chain))
@@ -328,7 +346,7 @@ class MatrixVocabulary:
     @cached_property
     def updated(self) -> Mapping[str, Contraction]:
         """The blocks and the output gradient after the step."""
-        gradients = {k: self._gradient(k) for k in self._gradients}
+        gradients = self._steps
         updates = self.update_map.updates.items()
         new = {s.name: self._translated(parse(e), gradients) for s, e in updates}
         output = self.algebra.substituted(self._output, new, {})
@@ -340,12 +358,22 @@ class MatrixVocabulary:
         # What a claim may say after the step but has no update of its own: the targets.
         return MappingProxyType({**new, "g": slope})
 
-    def _gradient(self, name: str) -> Contraction:
-        return self._translated(parse(self.definition(name)[1]), {"f": self._output})
+    @cached_property
+    def _steps(self) -> Mapping[str, Contraction]:
+        """What the map defines after f and g, in atoms: Z, and what an optimizer that looks
+        elsewhere sees there (W_1, G_1, S_1, f_1, g_1, Z_1)."""
+        known = {"f": self._output}
+        if self._solved_target is not None:
+            known["Y"] = self._solved_target
+        found: dict[str, Contraction] = {}
+        for name in self._gradients:
+            expression = parse(self.definition(name)[1])
+            found[name] = self._translated(expression, {**known, **found})
+        return MappingProxyType(found)
 
     def _value(self, name: str) -> Any:
         if name in self._gradients:
-            return self._gradient(name)
+            return self._steps[name]
         if name == "f":
             return self._output
         if name == "Y" and self._solved_target is not None:
@@ -362,11 +390,15 @@ class MatrixVocabulary:
     def _polynomial(self, name: str) -> Contraction | None:
         """Return an observable as contractions; None for what is no polynomial."""
         total = Contraction.number(0)
-        for term in sp.Add.make_args(sp.expand(self.update_map.observables[name])):
+        own = self.update_map.observables[name]
+        # Products inside a trace stay as they are: expanded, they would become powers.
+        table = {node: sp.Dummy() for node in own.atoms(sp.Trace, ElementSum)}
+        meaning = {dummy: node for node, dummy in table.items()}
+        for term in sp.Add.make_args(sp.expand(own.xreplace(table))):
             coefficient, nodes = sp.S.One, []
             for factor in sp.Mul.make_args(term):
-                if isinstance(factor, (sp.Trace, ElementSum)):
-                    nodes.append(factor)
+                if factor in meaning:
+                    nodes.append(meaning[factor])
                 elif factor.has(TopEigenvalue, sp.MatrixSymbol):
                     return None
                 else:
@@ -382,9 +414,8 @@ class MatrixVocabulary:
     def _summed(self, node: Any) -> Contraction | None:
         """Return a trace, or a sum over entries of a function of at most second degree."""
         if isinstance(node, sp.Trace):
-            known = {k: self._gradient(k) for k in self._gradients}
             try:
-                return self.trace(self._translated(parse(node.args[0]), known))
+                return self.trace(self._translated(parse(node.args[0]), self._steps))
             except ModelError:
                 return None
         inside = node.args[0]
@@ -461,6 +492,11 @@ def _is_nonnegative(observable: Any) -> bool:
     return single and bool(functions) and all(e.is_nonnegative for e in functions)
 
 
+def name_of(matrix: Any) -> str:
+    """Return the name of a matrix, or of some columns of one: X[:, :3]."""
+    return str(matrix) if isinstance(matrix, MatrixSlice) else str(matrix.name)
+
+
 def _split(part: Path | Cycle, name: str, ends: tuple[str, str]) -> list[Path | Cycle]:
     """Take the matrix of a name out of a path, leaving two open ends in its place."""
     places = [i for i, (own, _) in enumerate(part.word) if own == name]
@@ -494,6 +530,6 @@ def _fraction(number: Any) -> Fraction:
 _DEFINED: Mapping[str, Callable[[MatrixVocabulary], Any]] = MappingProxyType(
     {
         "Theta": lambda v: v._kernel(),
-        "zeta": lambda v: v.transposed(v._gradient("Z")) if "Z" in v._gradients else None,
+        "zeta": lambda v: v.transposed(v._steps["Z"]) if "Z" in v._gradients else None,
     }
 )
