@@ -8,12 +8,17 @@ from __future__ import annotations
 from fractions import Fraction
 from functools import cache
 
+import numpy as np
 import pytest
 import sympy as sp
 from sympy.polys.rings import ring
 
+from catapult_theory.codegen.kernel import compile as compiled
 from catapult_theory.errors import ClaimError
 from catapult_theory.rigor import verify
+from catapult_theory.rigor.claims.matrix_draws import states
+from catapult_theory.rigor.claims.matrix_hypotheses import Hypotheses
+from catapult_theory.rigor.claims.matrix_vocabulary import MatrixVocabulary
 from catapult_theory.rigor.claims.points import precise, sign
 from catapult_theory.rigor.claims.positivity import Known, Prover
 from catapult_theory.symbolic import models
@@ -170,6 +175,23 @@ def test_functions_of_different_matrices_stay_apart_where_they_are_shown():
 def test_what_means_nothing_is_refused_with_the_remedy(claim, where, words):
     with pytest.raises(ClaimError, match=words):
         verify(claim, update_map("many"), where=where)
+
+
+@pytest.mark.parametrize("optimizer", ["gd", "heavy_ball", "nesterov", "unnormalised_sam"])
+def test_what_claims_say_of_a_step_is_what_the_kernel_computes(optimizer):
+    step = derive(models.linear(inputs=2, outputs=2), optimizer=optimizer)
+    drawn = states(MatrixVocabulary.of(step), Hypotheses(MatrixVocabulary.of(step), {}, {}, ()))
+    state = next(
+        s for s in drawn if s.sizes["m"] == 2 and all(m.any() for m in s.matrices.values())
+    )
+    before = {s.name: state.matrices[s.name].astype(float) for s in step.variables}
+    rest = {k: float(v) for k, v in (state.scalars | {"n": state.sizes["n"]}).items()}
+    seen = {"X": state.matrices["X"].astype(float), "Y": state.target.astype(float)}
+    after = compiled(step, "array").step(*before.values(), **rest, **seen)
+    for name, found in after._asdict().items():
+        expected = state.updated(name).astype(float)
+        assert np.abs(found - expected).max() <= 1e-12 * max(1, np.abs(expected).max())
+        assert np.abs(found - before[name]).max() > 1e-3  # the control: the step moves it
 
 
 def test_a_step_of_a_power_is_not_read():
