@@ -70,12 +70,36 @@ def changed(path, tmp_path, **columns):
     return copy
 
 
+def forged(path, tmp_path, **columns):
+    """A copy with some numbers changed, and the digest that belongs to them."""
+    copy = changed(path, tmp_path, **columns)
+    with h5py.File(copy, "r+") as file:
+        file.attrs["digest"] = certificate_file.read(copy)._digest()
+    return copy
+
+
 def test_another_schema_is_refused(files, tmp_path):
     copy = changed(files[0.3], tmp_path, schema=(0, "catapult_theory/phase-map/99"))
     with pytest.raises(ct.InputError, match="99"):
         certificate_file.read(copy)
     with pytest.raises(ct.InputError, match="99"):
         ct.PhaseMap.load(copy)
+
+
+@pytest.mark.parametrize("sample", [0, -1])
+def test_a_check_of_no_cell_is_refused(files, sample):
+    with pytest.raises(ct.InputError, match="at least 1"):
+        ct.check_phase_map(files[0.3], sample=sample)
+
+
+def test_columns_of_unequal_length_are_refused(files, tmp_path):
+    copy = Path(shutil.copy(files[0.3], tmp_path / "short.nc"))
+    with h5py.File(copy, "r+") as file:
+        kind = file["kind"][:-1]
+        del file["kind"]
+        file["kind"] = kind
+    with pytest.raises(ct.InputError, match="length"):
+        certificate_file.read(copy)
 
 
 def test_words_in_place_of_numbers_are_refused(files, tmp_path):
@@ -184,6 +208,35 @@ class TestWithBalls:
         for kind in set(range(5)) - {int(record.columns["kind"][row])}:
             copy = changed(files[kappa], tmp_path, kind=(row, kind))
             assert self.rejected(copy, row)
+
+    @pytest.mark.parametrize("kind", range(1, 5))
+    def test_an_open_cell_with_a_class_is_rejected_whatever_is_drawn(self, files, tmp_path, kind):
+        record = certificate_file.read(files[0.3])
+        row = int(np.flatnonzero(record.columns["theorem"] == 0)[-1])
+        copy = forged(files[0.3], tmp_path, kind=(row, kind))
+        found = ct.check_phase_map(copy, sample=4)
+        assert not found.rejected  # the cells drawn are as they were, and the digest fits
+        assert len(found.faults) == 1
+        assert f"cell {row} first" in found.faults[0]
+
+    @pytest.mark.parametrize(("theorem", "kind"), [(1, 4), (4, 1), (6, 3), (9, 1), (1, 9)])
+    def test_a_class_that_no_theorem_gives_is_rejected_whatever_is_drawn(
+        self, files, tmp_path, theorem, kind
+    ):
+        rows = slice(0, 2)
+        copy = forged(files[0.3], tmp_path, theorem=(rows, theorem), kind=(rows, kind))
+        found = ct.check_phase_map(copy, rows=[5])
+        assert any("does not give the class" in fault for fault in found.faults)
+
+    def test_renamed_theorems_do_not_hide_a_cell_from_the_sample(self, files, tmp_path):
+        copy = changed(files[0.3], tmp_path)
+        with h5py.File(copy, "r+") as file:
+            names, kinds = (str(file.attrs[n]).split(", ") for n in ("theorems", "kinds"))
+            names[0], kinds[0] = "cone", "diverges"
+            for name, values in (("theorems", names), ("kinds", kinds)):
+                del file.attrs[name]
+                file.attrs[name] = ", ".join(values)
+        assert ct.check_phase_map(copy, sample=40).rejected
 
     def test_another_theorem_with_its_class_is_rejected(self, files, tmp_path):
         row, _ = self.row_of(files[0.3], "trap_y")

@@ -87,7 +87,8 @@ def test_derive_prints_latex(catapult):
 def test_run_writes_what_the_library_computes(catapult, tmp_path):
     target = tmp_path / "runs.nc"
     words = "run uv --eta 0.2:2.2:3 --n 100,1000000 --f 1 --lam 2 --steps 400 --out"
-    assert catapult(words, str(target)).code == 0
+    done = catapult(words, str(target))
+    assert (done.code, done.out.splitlines()[-1]) == (0, f"wrote {target}")
     written = xr.load_dataset(target, engine="h5netcdf")
     axes = ct.grid(eta=np.linspace(0.2, 2.2, 3), n=np.array([100.0, 1e6]))
     expected = ct.run(ct.derive(ct.models.uv()), {"f": 1.0, "lam": 2.0}, 400, **axes)

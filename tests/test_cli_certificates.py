@@ -44,15 +44,32 @@ def test_a_map_is_written_and_holds(certify, tmp_path):
     assert "does not hold" in out
 
 
+def test_a_file_is_replaced_where_that_is_asked_for(certify, tmp_path):
+    path = tmp_path / "map.nc"
+    path.write_text("nothing")
+    code, out, _ = certify(f"--kappa 0.3 --box 0:4,0:4 --levels 6 --force --out {path}")
+    assert (code, out.splitlines()[-1]) == (0, f"wrote {path}")
+    with h5py.File(path) as file:
+        assert "kappa" in file.attrs
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [
         ("--kappa 0.3 --box 0:8", "is no box"),
         ("--kappa -1", "u -> -u"),
-        ("--check no-such-file.nc", "cannot read"),
+        ("--check no-such-file.nc", "from no-such-file.nc: No such file or directory"),
+        ("--check text.nc", "from text.nc: it is no netCDF file"),
+        ("--check text.nc --sample -1", "at least 1 cell"),
+        # With a budget that no test could wait for: they are refused before the search.
+        ("--budget 1e6 --out /nonexistent/a.nc", "writable folder"),
+        ("--budget 1e6 --out text.nc", "--force to replace it"),
+        ("--budget 1e6 --out . --force", "writable folder"),
     ],
 )
-def test_bad_input_is_one_line_and_exit_code_2(certify, line, message):
+def test_bad_input_is_one_line_and_exit_code_2(certify, tmp_path, monkeypatch, line, message):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "text.nc").write_text("nothing")
     code, _, err = certify(line)
     assert code == 2
     assert message in err

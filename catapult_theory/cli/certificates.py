@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from catapult_theory.cli.app import app
+from catapult_theory.cli.files import check_new, check_target
 from catapult_theory.errors import InputError
 
 
@@ -20,6 +21,7 @@ def certify(
     levels: Annotated[int, typer.Option(help="halve a cell at most this often")] = 48,
     threads: Annotated[int, typer.Option(help="cores to use")] = 2,
     out: Annotated[Path | None, typer.Option(help="netCDF file to write")] = None,
+    force: Annotated[bool, typer.Option("--force", help="replace an existing file")] = False,
     check: Annotated[Path | None, typer.Option(help="check this file instead")] = None,
     sample: Annotated[int, typer.Option(help="cells that --check draws")] = 200,
     seed: Annotated[int, typer.Option(help="of the sample")] = 0,
@@ -31,6 +33,7 @@ def certify(
     if check is not None:
         _check(check, sample, seed)
         return
+    (check_target if force else check_new)(out)
     from catapult_theory.rigor.certified.search import certify as search
 
     console = Console(stderr=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,7 +19,8 @@ from catapult_theory.cli.app import (
     numbers,
     show,
 )
-from catapult_theory.errors import InputError, OutputError
+from catapult_theory.cli.files import check_target, save_netcdf
+from catapult_theory.errors import InputError
 
 
 @app.command(epilog="Example: catapult derive uv:label --steps")
@@ -96,7 +96,7 @@ def run(
     from catapult_theory.phases.classification import classify
     from catapult_theory.symbolic.closure import derive as derive_map
 
-    _check_target(out)
+    check_target(out)
     pair = _data(model, data, outputs)
     found = derive_map(model_of(model, outputs=outputs), loss, optimizer)
     axes: dict[str, Any] = grid(eta=numbers(eta), n=numbers(n))
@@ -108,8 +108,10 @@ def run(
     result = run_map(found, start, steps, data=pair, observables=extra, **axes, **given)
     result["behaviour"] = classify(result)
     if out is not None:
-        _save(result, out)
+        save_netcdf(result, out)
     _print_runs(result)
+    if out is not None:
+        typer.echo(f"wrote {out}")
 
 
 def _data(model: str, path: Path | None, outputs: int) -> Any:
@@ -132,22 +134,6 @@ def _start(update_map: Any, f: float | None, lam: float | None, seed: int) -> An
         raise InputError("--f and --lam are for the uv-model: give --seed instead")
     known = {"f": 1.0 if f is None else f, "lam": 2.0 if lam is None else lam}
     return {s.name: known.get(s.name, 0.0) for s in update_map.variables}
-
-
-def _check_target(path: Path | None) -> None:
-    """Refuse a file that cannot be written before work is done for it."""
-    if path is None:
-        return
-    folder = path.absolute().parent
-    if path.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
-        raise OutputError(f"cannot write {path}: give a file in an existing, writable folder")
-
-
-def _save(dataset: Any, path: Path) -> None:
-    try:
-        dataset.to_netcdf(path, engine="h5netcdf")
-    except OSError as cause:
-        raise OutputError(f"cannot write {path}: {cause.strerror or cause}") from cause
 
 
 def _print_runs(dataset: Any) -> None:

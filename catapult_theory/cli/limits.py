@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from catapult_theory.cli.app import app, numbers
+from catapult_theory.cli.files import check_target, save_netcdf
 from catapult_theory.errors import InputError, OutputError
 
 
@@ -37,18 +38,21 @@ def limit(
     from catapult_theory.networks.images import images
     from catapult_theory.validation.limit_curves import limit_curves
 
+    for target in (out, figure):
+        check_target(target)
+    sizes = [_width(n) for n in np.atleast_1d(numbers(widths))]
     whole = load(data) if data.endswith(".npz") else images(data, samples)
     with Progress(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("training networks", total=None)
         found = limit_curves(
-            whole, loss, [_width(n) for n in np.atleast_1d(numbers(widths))], seeds, eta, steps,
+            whole, loss, sizes, seeds, eta, steps,
             progress=lambda done, total: bar.update(task, completed=done, total=total),
         )  # fmt: skip
     typer.echo(str(found))
     dataset = found.to_dataset()
     try:
         if out is not None:
-            dataset.to_netcdf(out, engine="h5netcdf")
+            save_netcdf(dataset, out)
             typer.echo(f"wrote {out}")
         if figure is not None:
             from catapult_theory.report.figures import limit_curves as drawn

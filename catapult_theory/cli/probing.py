@@ -11,7 +11,8 @@ import typer
 from rich.console import Console
 
 from catapult_theory.cli.app import app
-from catapult_theory.errors import InputError, OutputError
+from catapult_theory.cli.files import check_target, save_netcdf
+from catapult_theory.errors import InputError
 
 
 @app.command(epilog="Example: catapult probe mynets:make_net --data digits --loss cross_entropy")
@@ -40,7 +41,7 @@ def probe(
     from catapult_theory.validation.probing import probe as measure
 
     for target in (figure, out):
-        _check_folder(target)
+        check_target(target)
     _check_format(figure)
     found = named(network)
     X, y = _data(data, loss, samples)
@@ -57,7 +58,7 @@ def probe(
         probe_figure(result).savefig(figure, dpi=150)
         typer.echo(f"wrote {figure}")
     if out is not None:
-        result.to_dataset().to_netcdf(out, engine="h5netcdf")
+        save_netcdf(result.to_dataset(), out)
         typer.echo(f"wrote {out}")
     if result.stopped == "interrupted":
         raise KeyboardInterrupt
@@ -121,12 +122,6 @@ def _data(text: str, loss: str, samples: int) -> tuple[Any, Any]:
     if not isinstance(pair, (tuple, list)) or len(pair) != 2:
         raise InputError(f"--data {text} must be a pair (X, y), or a function that returns one")
     return pair[0], pair[1]
-
-
-def _check_folder(path: Path | None) -> None:
-    """Refuse a file that cannot be written before work is done for it."""
-    if path is not None and (path.is_dir() or not path.absolute().parent.is_dir()):
-        raise OutputError(f"cannot write {path}: give a file in an existing folder")
 
 
 def _check_format(path: Path | None) -> None:

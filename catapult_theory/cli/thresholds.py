@@ -12,6 +12,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from catapult_theory.cli.app import app, show
+from catapult_theory.cli.files import check_target
 from catapult_theory.errors import OutputError
 
 SHOWN = 3
@@ -30,6 +31,7 @@ def thresholds(
     """
     from catapult_theory.validation.thresholds import Threshold, threshold_cases
 
+    check_target(out)
     cases = threshold_cases(quick=quick, n=width, seeds=seeds)
     found: list[Threshold] = []
     try:

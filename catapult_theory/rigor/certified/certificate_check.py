@@ -12,6 +12,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
+import numpy as np
+
+from catapult_theory.errors import InputError
 from catapult_theory.rigor.certified.certificate_balls import (
     PRECISION,
     Box,
@@ -114,7 +117,7 @@ def check_file(
     MissingBackend
         Without python-flint.
     InputError
-        If the file cannot be read, or is of another schema.
+        If the file cannot be read, or is of another schema; if no cell is to be drawn.
 
     Examples
     --------
@@ -123,11 +126,32 @@ def check_file(
         ...
     catapult_theory.errors.InputError: cannot read a certified phase map from no-such-map.nc: ...
     """
+    if rows is None and sample < 1:
+        raise InputError(f"a check draws at least 1 cell, not {sample}")
     record = read(path)
     flint()
     chosen = record.sample(sample, seed) if rows is None else list(rows)
     checked = tuple(check_cell(record, row) for row in chosen)
-    return FileCheck(Path(path), record.count, checked, tuple(record.faults(chosen)))
+    faults = (*record.faults(chosen), *_misnamed(record))
+    return FileCheck(Path(path), record.count, checked, faults)
+
+
+def _misnamed(record: Record) -> list[str]:
+    """Return the classes, of all cells and not of a sample alone, that no theorem gives them.
+
+    A cell without a theorem is never drawn; one that is called more than open would pass.
+    """
+    pairs = np.stack([record.columns["theorem"], record.columns["kind"]], axis=-1)
+    found = []
+    _, first, counts = np.unique(pairs, axis=0, return_index=True, return_counts=True)
+    for row, count in zip(map(int, first), counts, strict=True):
+        name, kind = record.theorem(row), record.kind(row)
+        if CONCLUSIONS.get(name) != kind:
+            found.append(
+                f"theorem {name!r} does not give the class {kind!r}, which {count} cells have, "
+                f"cell {row} first"
+            )
+    return found
 
 
 def check_cell(record: Record, row: int) -> CellCheck:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -92,7 +93,10 @@ class Record:
         """Return certified cells, as many of each theorem as can be had."""
         rng = np.random.default_rng(seed)
         theorem = self.columns["theorem"]
-        codes = [code for code in np.unique(theorem) if code]
+        # By name: which code means "none" is for the file to say, and no certificate.
+        codes = [
+            code for code in np.unique(theorem) if _named(self.attrs["theorems"], code) != "none"
+        ]
         rows: list[int] = []
         for i, code in enumerate(codes):
             among = np.flatnonzero(theorem == code)
@@ -168,9 +172,24 @@ def read(path: str | Path) -> Record:
             columns = {name: file[name][...] for name in _DTYPES}
             for name in ("kappa", "box_x", "box_y", *(k for k in attrs if k.startswith("cycle_"))):
                 np.asarray(attrs[name], dtype=float)
-    except (OSError, KeyError, TypeError, ValueError) as cause:
+            _check_form(columns, attrs)
+    except OSError as cause:
+        # HDF5 words its errors in several lines' length; those of the system have a number.
+        reason = os.strerror(cause.errno) if cause.errno else "it is no netCDF file"
+        raise InputError(f"cannot read a certified phase map from {path}: {reason}") from cause
+    except (KeyError, TypeError, ValueError) as cause:
         raise InputError(f"cannot read a certified phase map from {path}: {cause}") from cause
     return Record(columns, attrs)
+
+
+def _check_form(columns: Mapping[str, Any], attrs: Mapping[str, Any]) -> None:
+    """Raise ValueError where columns differ in length, KeyError where names are missing."""
+    for basin in (False, True):
+        named = [c for name, c in columns.items() if name.startswith("basin_") == basin]
+        if len({len(column) for column in named}) != 1:
+            raise ValueError("its columns differ in length")
+    for name in ("theorems", "kinds"):
+        attrs[name]
 
 
 def _plain(value: Any) -> Any:

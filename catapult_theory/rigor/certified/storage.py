@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import os
 from pathlib import Path
 from typing import Any
 
@@ -136,7 +137,8 @@ def save(phase_map: PhaseMap, path: str | Path) -> Path:
     try:
         dataset.to_netcdf(path, engine="h5netcdf", encoding=packed)
     except OSError as cause:
-        raise OutputError(f"cannot write the map to {path}: {cause}") from cause
+        reason = os.strerror(cause.errno) if cause.errno else cause
+        raise OutputError(f"cannot write the map to {path}: {reason}") from cause
     return Path(path)
 
 
@@ -159,7 +161,10 @@ def load(path: str | Path) -> PhaseMap:
     try:
         with xr.open_dataset(path, engine="h5netcdf") as file:
             dataset = file.load()
-    except (OSError, ValueError) as cause:
+    except OSError as cause:
+        reason = os.strerror(cause.errno) if cause.errno else "it is no netCDF file"
+        raise InputError(f"cannot read a phase map from {path}: {reason}") from cause
+    except ValueError as cause:
         raise InputError(f"cannot read a phase map from {path}: {cause}") from cause
     found = dataset.attrs.get("schema")
     if found != SCHEMA:
