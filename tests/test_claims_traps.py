@@ -13,9 +13,10 @@ import pytest
 import sympy as sp
 from sympy.polys.rings import ring
 
+import catapult_theory as ct
 from catapult_theory.codegen.kernel import compile as compiled
 from catapult_theory.errors import ClaimError
-from catapult_theory.rigor import verify
+from catapult_theory.rigor import falsify, verify
 from catapult_theory.rigor.claims.matrix_draws import states
 from catapult_theory.rigor.claims.matrix_hypotheses import Hypotheses
 from catapult_theory.rigor.claims.matrix_vocabulary import MatrixVocabulary
@@ -245,3 +246,32 @@ def test_the_sign_of_a_root_that_vanishes_is_not_told_from_its_rounding():
     assert 0 < precise(vanishing, at) < 1e-25  # what sixty digits leave
     assert sign(vanishing, at) is None
     assert sign(sp.sqrt(sp.Abs(inside) + sp.Rational(1, 10**20)), at) == 1
+
+
+SCALARS = "(x1 + x2)^2 = (lam + 2 f) (x3 + 2 P_u_P_v)"
+
+
+@pytest.mark.parametrize(
+    ("claim", "where", "status"),
+    [
+        (SCALARS, "n = 1", OPEN),  # (u + v)^2 (P_u + P_v)^2 twice: true of numbers
+        (SCALARS, None, FAILS),
+        (SCALARS.replace("2 P", "3 P"), "n = 1", FAILS),
+    ],
+)
+def test_networks_narrower_than_their_vectors_are_many_are_not_refuted_by_wider_ones(
+    claim, where, status
+):
+    ball = derive(models.uv(), "squared", "heavy_ball")
+    found = verify(claim, ball, where=where)
+    assert found.status == status
+    assert (falsify(claim, ball, where=where).status == "counterexample") is (status == FAILS)
+
+
+def test_a_counterexample_is_as_wide_as_its_gram_matrix_has_rank():
+    u, v = ct.vectors("u v")
+    turned = derive(ct.Model(output=(u @ v) / ct.sqrt(u @ u), vectors=(u, v)))
+    found = verify("lam' <= lam", turned, where="eta*lam < 2").counterexample
+    assert found["n"] >= 2
+    assert verify("u_u v_v = u_v^2", turned, where="n = 1").status == OPEN
+    assert verify("u_u v_v = u_v^2", turned).status == FAILS

@@ -116,14 +116,15 @@ class States:
     def _least_width(self) -> int:
         """The width at which every state inside the domain belongs to a network.
 
-        With two vectors and one inner product left free, that one can be chosen so that the
-        Gram matrix has rank one: then every width will do.
+        One vector has any length at every width. With two vectors and one of their three inner
+        products left free, that one can be chosen so that the Gram matrix has rank one: then
+        every width will do.
         """
         carried = {self.vocabulary.base[name] for name in self.vocabulary.carried}
         update_map = self.vocabulary.update_map
-        if count_vectors(update_map) <= 2 and not self._state & carried:
-            return self._unit
-        return least_width(update_map)
+        vectors = count_vectors(update_map)
+        free = vectors == 2 and len(self._state) < 3 and not self._state & carried
+        return self._unit if vectors < 2 or free else least_width(update_map)
 
     @cached_property
     def _unit(self) -> int:
@@ -191,14 +192,22 @@ class States:
         columns = [self._drawn(s, random, count) for s in constants]
         points = []
         for row in zip(*columns, strict=True):
-            point = dict(zip(constants, row, strict=True))
-            numbers = self._inner_products(random, point)
             try:
+                point = self._fixed(dict(zip(constants, row, strict=True)))
+                numbers = self._inner_products(random, point)
                 points.append(point | {s: exact(e, {**numbers, **point})
                                        for s, e in self._images.items()})  # fmt: skip
             except (Irrational, Undefined):
                 continue
         return points
+
+    def _fixed(self, point: Point) -> Point:
+        """Return parameters with those that the hypotheses fix, the width above all, put in."""
+        fixed = {s: exact(e, point) for s, e in self._put_in.items() if s in point}
+        width = next((v for s, v in fixed.items() if s.name == "n"), Fraction(self._unit))
+        if width < 1 or width % self._unit:
+            raise Undefined(f"there is no width {width}")
+        return {**point, **fixed}
 
     @cached_property
     def _stand_ins(self) -> dict[Inner, sp.Dummy]:

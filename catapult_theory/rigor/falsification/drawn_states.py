@@ -103,6 +103,23 @@ class Drawing:
         return 1 if self.by_domain else least_width(self.update_map)
 
     @cached_property
+    def fixed_width(self) -> Fraction | None:
+        """The width that the hypotheses fix; None where they leave it free.
+
+        Raises
+        ------
+        InputError
+            If no network has it.
+        """
+        values = {e for b in self.branches for s, e in b.solved.items() if s.name == "n"}
+        value = values.pop() if len(values) == 1 else None
+        if value is None or not value.is_Rational:
+            return None
+        if value < 1 or value % width_unit(self.update_map):
+            raise InputError(f"where fixes the width to {value}, which no network has")
+        return Fraction(int(value))
+
+    @cached_property
     def square_unit(self) -> int:
         """Widths are this times a square: frames fill whole units, and sqrt(n) is whole."""
         return square_unit(self.update_map)
@@ -252,6 +269,9 @@ class Drawing:
         try:
             for s, e in branch.solved.items():
                 full[s] = exact(e, point)
+            # Vectors were multiplied at the width of the point.
+            if not self.by_domain and any(full[s] != point[s] for s in point if s.name == "n"):
+                return None
             met = all(meets(sign(c.expression, full), c.kind) for c in self._checked(branch))
         except (Irrational, Undefined):
             return None

@@ -210,6 +210,8 @@ def _fixed(drawing: Drawing, parameters: dict[str, Any]) -> dict[sp.Symbol, Any]
 
 def _default(symbol: sp.Symbol, drawing: Drawing) -> Any:
     st = strategies_module()
+    if symbol.name == "n" and drawing.fixed_width is not None:
+        return st.just(drawing.fixed_width)
     if symbol.name == "n":
         square = drawing.square_unit
         return widths(-(-drawing.least_width // square)).map(lambda n: Fraction(square * n))
