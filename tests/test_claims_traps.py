@@ -33,6 +33,7 @@ RECIPES = {
     "many": (models.linear, {"outputs": None}, "squared", "gd"),
     "decay": (models.linear, {"outputs": None}, "squared", "weight_decay"),
     "momentum": (models.linear, {"outputs": None}, "squared", "heavy_ball"),
+    "velocity": (models.uv, {"label": True}, "squared", "heavy_ball"),
     "softmax": (models.linear, {"outputs": 3}, "softmax_cross_entropy", "gd"),
     "logistic": (models.linear, {"outputs": 1}, "logistic", "gd"),
 }
@@ -53,6 +54,21 @@ CLAIMS_OF = {
         # Where the roots vanish, sixty digits leave a number that looks like none.
         (HOLDS, "sqrt(a'^2 - 4*b') = sqrt(a^2 - 4*b)*abs(1 - b)", ""),
         (ASYMPTOTIC, "sqrt(a'^2 - 4*b') = sqrt(a^2 - 4*b)*abs(1 - 2*b)", ""),
+        # Where what is divided by vanishes nothing is claimed, even if the division cancels.
+        (HOLDS, "f'/f > 1 - a", ""),
+        (UNDER, "f^2/f > 0", "f >= 0"),
+        (FAILS, "f^2/f > 0", ""),
+        (UNDER, "(lam' - lam)/f^2 < 0", "a < 4"),
+        (FAILS, "(lam' - lam)/f^2 < 0", "a <= 4"),
+        (UNDER, "loss'/loss < 1", "a <= 2"),
+        (FAILS, "lam'/lam < 1", "a < 4"),
+        (HOLDS, "(1/f)' = 1/(f*(1 - a + b))", ""),
+        # An absolute value of a product is the product of absolute values.
+        (HOLDS, "abs(4 - a') = abs(4 - a)*(1 + b)", ""),
+        (ASYMPTOTIC, "abs(4 - a') = abs(4 - a)*(1 - b)", ""),
+        (HOLDS, "abs(4 - a') >= abs(4 - a)", ""),
+        (FAILS, "abs(4 - a') > abs(4 - a)", ""),
+        (HOLDS, "abs(f'*Delta') = abs(f*Delta)*abs(1 - b)*abs(1 - a + b)", ""),
         # A step of a group.
         (HOLDS, r"{\lambda}_{t+1} = \lambda_t + \frac{\eta f_t^2}{n} (\eta {\lambda}_t - 4)", ""),
         (HOLDS, r"\left(a - 4\right)_{t+1} = (a - 4)_t (1 + b_t)", ""),
@@ -104,6 +120,11 @@ CLAIMS_OF = {
         (HOLDS, INDEXED + " + eta^2/n*Z_{ia} S_{ij} Z_{jb}", ""),
         (ASYMPTOTIC, INDEXED, ""),
         (FAILS, "W'_{ia} = W_{ia} - eta*(S_{ij} Z_{ja} - Z_{ib} G_{ba})", ""),
+    ],
+    # What holds of every state holds after the step.
+    "velocity": [
+        (HOLDS, "x3' >= 0", ""),
+        (FAILS, "x3' > 0", ""),
     ],
     "decay": [
         # omega = 0 meets these hypotheses too.
@@ -176,6 +197,12 @@ def test_functions_of_different_matrices_stay_apart_where_they_are_shown():
 def test_what_means_nothing_is_refused_with_the_remedy(claim, where, words):
     with pytest.raises(ClaimError, match=words):
         verify(claim, update_map("many"), where=where)
+
+
+@pytest.mark.parametrize("claim", ["(f' - f)/f = b - a", "f'/f >= 1 - a", "conserved: lam/f"])
+def test_a_division_by_what_the_hypotheses_make_zero_is_refused(claim):
+    with pytest.raises(ClaimError, match="divides by zero"):
+        verify(claim, update_map("uv"), where="f = 0")
 
 
 @pytest.mark.parametrize("optimizer", ["gd", "heavy_ball", "nesterov", "unnormalised_sam"])

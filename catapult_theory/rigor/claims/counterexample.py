@@ -125,6 +125,8 @@ class Goal:
         ">=", ">" or "=": how the claim compares the margin with zero.
     names : tuple of str
         The sides and the sign as text.
+    divisors : tuple of sympy.Expr
+        What the claim divides by: where it vanishes nothing is claimed.
     """
 
     left: sp.Expr
@@ -132,6 +134,7 @@ class Goal:
     margin: sp.Expr
     kind: str
     names: tuple[str, str, str]
+    divisors: tuple[sp.Expr, ...] = ()
 
     @property
     def symbols(self) -> frozenset[sp.Symbol]:

@@ -150,15 +150,26 @@ class Generators:
         if not self.is_positive(bottom):
             top, bottom = top / bottom, sp.S.One
             return self._generator("abs", top, sp.Abs(base), False)
-        content, inside = top.as_content_primitive()
+        own = convert(top, ring_of([top], self)).top
+        if not own:
+            return sp.S.Zero
+        content, factors = factors_of(own)
+        out = abs(sp.Rational(content.numerator, content.denominator)) / bottom
+        for factor, power in factors:
+            inside = factor.as_expr()
+            base = inside if power % 2 == 0 else self._absolute_factor(inside)
+            out *= base**power
+        return out
+
+    def _absolute_factor(self, inside: sp.Expr) -> sp.Expr:
         if inside.could_extract_minus_sign():
             inside = -inside
         if self.is_nonnegative(inside):
-            return abs(content) * inside / bottom
+            return inside
         symbol = self._generator("abs", inside, self.unlifted(sp.Abs(inside)), False)
         size_of(inside**2, {}, " inside an absolute value")
         self.squares[symbol] = sp.expand(inside**2)
-        return abs(content) * symbol / bottom
+        return symbol
 
     def _exponential(self, argument: sp.Expr) -> sp.Expr:
         top, bottom = self.canonical(argument)

@@ -99,10 +99,12 @@ def read_claim(claim: Any, vocabulary: Vocabulary) -> Claim:
         padded = " " * match.end() + text[match.end() :]
         if not padded.strip():
             raise ClaimError("conserved: needs an expression, such as conserved: a - 4")
-        value = _reader(tokens_in(padded, vocabulary), vocabulary).expression()
+        reader = _reader(tokens_in(padded, vocabulary), vocabulary)
+        value, divisors = reader.expression(), reader.divisors
         if any(s.name.endswith("'") for s in value.free_symbols):
             raise ClaimError("conserved: takes an expression of the state without primes")
-        return Claim(text.strip(), (Relation(vocabulary.primed(value), "=", value),))
+        divisors += tuple(vocabulary.primed(d) for d in divisors)
+        return Claim(text.strip(), (Relation(vocabulary.primed(value), "=", value, divisors),))
     tokens = tokens_in(text, vocabulary)
     check_relations(tokens)
     source = source_of(tokens)

@@ -38,12 +38,14 @@ class Relation:
     """Two sides and the sign between them: "=", "<", "<=", ">" or ">=".
 
     The sides are a claim's tree: each name is a symbol, a primed symbol its value after the
-    step.
+    step. What the text divides by is kept, for where it vanishes nothing is claimed, even if
+    the division cancels.
     """
 
     left: sp.Expr
     sign: str
     right: sp.Expr
+    divisors: tuple[sp.Expr, ...] = ()
 
     @property
     def is_equation(self) -> bool:
@@ -67,6 +69,7 @@ class Reader:
         self._source = source
         self._vocabulary = vocabulary
         self._functions = 0
+        self._divisors: list[sp.Expr] = []
 
     def relations(self) -> tuple[Relation, ...]:
         """Return the relations of the text: one, or the links of a chain such as 0 <= a' <= a.
@@ -95,8 +98,14 @@ class Reader:
             raise ClaimError("a chain holds at most four inequalities")
         sides = [self._expression(node, 0)[0] for node in (tree.left, *tree.comparators)]
         return tuple(
-            Relation(a, s, b) for a, s, b in zip(sides[:-1], signs, sides[1:], strict=True)
+            Relation(a, s, b, self.divisors)
+            for a, s, b in zip(sides[:-1], signs, sides[1:], strict=True)
         )
+
+    @property
+    def divisors(self) -> tuple[sp.Expr, ...]:
+        """What has been divided by and may vanish."""
+        return tuple(dict.fromkeys(d for d in self._divisors if d.free_symbols))
 
     def expression(self) -> sp.Expr:
         """Return the expression of a text without a relation."""
@@ -154,7 +163,12 @@ class Reader:
     def _inverse(self, value: sp.Expr, size: Size, node: ast.expr) -> tuple[sp.Expr, Size]:
         if value.is_zero:
             raise ClaimError(f"division by zero{self._where(node)}")
+        self._divide(value)
         return 1 / value, size.inverse(value)
+
+    def _divide(self, value: sp.Expr) -> None:
+        if not value.is_positive:
+            self._divisors.append(value)
 
     def _power(self, node: ast.BinOp, depth: int) -> tuple[sp.Expr, Size]:
         where = self._where(node.right)
@@ -171,6 +185,8 @@ class Reader:
             raise ClaimError(f"the exponent{where} is too large: at most {limits.EXPONENT}")
         if base.is_zero and exponent < 0:
             raise ClaimError(f"division by zero{where}")
+        if exponent < 0:
+            self._divide(base)
         size = power_size(size, base, exponent, where)
         return _finite(sp.Pow(base, exponent), where), size
 
@@ -179,6 +195,7 @@ class Reader:
         self._functions += name != "next"
         if self._functions > limits.NESTED_FUNCTIONS:
             raise ClaimError(f"functions nested deeper than {limits.NESTED_FUNCTIONS}{where}")
+        before = len(self._divisors)
         values = [self._expression(a, depth + 1)[0] for a in node.args]
         self._functions -= name != "next"
         if name in ("min", "max"):
@@ -187,6 +204,8 @@ class Reader:
         elif len(values) != 1:
             raise ClaimError(f"{name}{where} takes one argument")
         if name == "next":
+            inside = self._divisors[before:]
+            self._divisors[before:] = [self._vocabulary.primed(d) for d in inside]
             return self._next(values[0], where)
         if name in ("min", "max"):
             # Without evaluation: SymPy would compare the arguments at length.

@@ -243,7 +243,9 @@ class _Judge:
             expression,
             kind,
             (str(relation.left), relation.sign, str(relation.right)),
+            relation.divisors,
         )
+        self._refuse_division(goal)
         facts = self._facts(goal, self.hypotheses)
         met = not self.hypotheses or can_be_met(facts)
         if not met:
@@ -251,10 +253,19 @@ class _Judge:
         if relation.is_equation:
             found = self._equation(relation, goal, facts)
         else:
-            found = self._inequality(goal, facts)
+            found = self._inequality(relation, goal, facts)
         if not met and found.status in ("holds-under-hypotheses", "not-checked"):
             return _Found("not-checked", found.difference, found.hypotheses, hint=UNMET)
         return found
+
+    def _refuse_division(self, goal: Goal) -> None:
+        """Refuse a claim that the hypotheses make one about a division by zero."""
+        pairs = tuple((h.text, h.relations) for h in self.hypotheses)
+        branches = Facts(self.vocabulary, pairs, goal.symbols, self.budget).branches
+        for divisor in goal.divisors:
+            value = self.vocabulary.resolved(divisor)
+            if branches and all(Difference.of(b.at(value)).is_zero for b in branches):
+                raise ClaimError("under the hypotheses the claim divides by zero: multiply it out")
 
     def _refuse_contradictions(self, goal: Goal, facts: Facts) -> None:
         """Refuse hypotheses that are seen to contradict each other or the domain."""
@@ -278,8 +289,11 @@ class _Judge:
         return False
 
     def _facts(self, goal: Goal, hypotheses: Sequence[Claim]) -> Facts:
-        pairs = tuple((h.text, h.relations) for h in hypotheses)
-        return Facts(self.vocabulary, pairs, goal.symbols, self.budget)
+        pairs = [(h.text, h.relations) for h in hypotheses]
+        for d in goal.divisors:
+            base = d if self.vocabulary.resolved(d).is_nonnegative else d**2
+            pairs.append((f"{d} is divided by", (Relation(base, ">", sp.S.Zero),)))
+        return Facts(self.vocabulary, tuple(pairs), goal.symbols, self.budget)
 
     def _fewest(
         self, proof: Callable[[Facts], str | None], goal: Goal, reason: str
@@ -430,7 +444,7 @@ class _Judge:
 
     # Inequalities
 
-    def _inequality(self, goal: Goal, facts: Facts) -> _Found:
+    def _inequality(self, relation: Relation, goal: Goal, facts: Facts) -> _Found:
         difference = Difference.of(goal.margin)
         shown = difference.as_expr()
         strict = goal.kind == ">"
@@ -445,7 +459,32 @@ class _Judge:
             return proved
         if counterexample := search(goal, facts):
             return self._false(goal, shown, texts, counterexample)
+        if reason := self._proof_of_all_states(relation):
+            return _Found("holds", shown, certificate=reason)
         return _Found("not-checked", shown, texts, hint=_UNDECIDED)
+
+    def _proof_of_all_states(self, relation: Relation) -> str | None:
+        """Return how a relation after the step alone is seen to hold of any state.
+
+        A step leads from a network to a network, so that what holds of all holds after it.
+        """
+        if self.vocabulary.update_map.exactness.order is not None:
+            return None
+        table = {}
+        for s in relation.left.free_symbols | relation.right.free_symbols:
+            name = s.name.rstrip("'")
+            if name != s.name:
+                table[s] = self.vocabulary.symbol(name)
+            elif s not in self.vocabulary.update_map.constants:
+                return None
+        if not table:
+            return None
+        sides = (side.xreplace(table) for side in (relation.left, relation.right))
+        divisors = tuple(d.xreplace(table) for d in relation.divisors)
+        earlier = Relation(next(sides), relation.sign, next(sides), divisors)
+        own = replace(self, hypotheses=(), budget=Budget())
+        found = own._judge(earlier)
+        return f"of every state: {found.certificate}" if found.status == "holds" else None
 
     def _false(
         self, goal: Goal, shown: sp.Expr, texts: tuple[str, ...], counterexample: Counterexample
