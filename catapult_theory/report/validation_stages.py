@@ -24,7 +24,7 @@ from catapult_theory.validation.boundary import BoundaryResult, digits_boundary
 from catapult_theory.validation.controls import with_wrong_coefficient
 from catapult_theory.validation.exactness import ORBIT_TOLERANCE, exactness
 from catapult_theory.validation.train import train
-from catapult_theory.validation.width_scaling import ScalingResult, width_scaling
+from catapult_theory.validation.width_scaling import ScalingResult, Slope, width_scaling
 
 Progress = Callable[[int, int], None]
 
@@ -159,17 +159,22 @@ def scaling_stage(settings: Settings, progress: Progress) -> Section:
     save(figures.scaling(dataset), settings.figures, "width_scaling")
     progress(1, 1)
     rows = tuple(
-        (name, str(slope), str(result.control[name]), f"{result.expected:g}")
+        (name, str(slope), _told(result.control[name], result.expected), f"{result.expected:g}")
         for name, slope in result.slopes.items()
     )
     columns = ("variable", "slope in n", "slope with a wrong coefficient", "expected")
     return Section(
         "Approach to infinite width",
         "The distance between trained networks and the infinite-width dynamics from the same "
-        "start falls as a power of the width; the slope is fitted with its confidence interval.",
+        "start falls as a power of the width; the slope is fitted with its confidence interval. "
+        "A wrong coefficient that enters a variable at order 1/n alone does not show in its slope.",
         figures=(("width_scaling", "Median and quartiles over starts, and the fitted power"),),
         tables=(Table("Slope of the distance", columns, rows),),
     )
+
+
+def _told(control: Slope, expected: float) -> str:
+    return f"{control}, the same" if control.contains(expected) else str(control)
 
 
 def _scaling_dataset(result: ScalingResult) -> xr.Dataset:
