@@ -22,6 +22,7 @@ from catapult_theory.validation.probing.loss_curve import growth, read_curve
 pytest.importorskip("curvlinops")
 torch = pytest.importorskip("torch")
 nn = torch.nn
+parametrizations = nn.utils.parametrizations
 
 from catapult_theory.networks.torch_problem import torch_problem  # noqa: E402
 from catapult_theory.networks.torch_scores import score, score_kind  # noqa: E402
@@ -262,6 +263,11 @@ def frozen():
     return nn.Linear(4, 2).requires_grad_(False)
 
 
+def weight_normalised():
+    with pytest.warns(FutureWarning):
+        return nn.utils.weight_norm(nn.Linear(4, 2))
+
+
 BAD_NETWORKS = [
     (with_layer(nn.Dropout(0.1)), ModelError, r"1 \(Dropout\).*\.eval\(\)"),
     (with_layer(nn.BatchNorm1d(4)), ModelError, r"1 \(BatchNorm1d\).*\.eval\(\)"),
@@ -275,6 +281,15 @@ BAD_NETWORKS = [
     (Makes(after=lambda y, x: (y, x)), ModelError, "returns a tuple"),
     (Makes(after=lambda y, x: y.sum(0)), ModelError, "batch_first"),
     (nn.Linear(5, 2), InputError, "cannot take X"),
+    (
+        Makes(after=lambda y, x: {}["key"]),
+        ModelError,
+        r"fails on X, KeyError.*test_probe\.py",
+    ),
+    (lambda: {}["key"], ModelError, r"makes no network, KeyError: 'key' \(test_probe\.py, line"),
+    (lambda: len(3), ModelError, r"makes no network, TypeError.*\(test_probe\.py, line"),
+    (weight_normalised(), ModelError, r"cannot be copied \(RuntimeError.*weight_norm"),
+    (parametrizations.weight_norm(nn.Linear(4, 2)), ModelError, "differentiated twice"),
     (frozen(), ModelError, "no trainable parameter"),
     (nn.Linear, ModelError, "without arguments"),
     (lambda: "net", ModelError, "returns a str"),
@@ -284,8 +299,9 @@ BAD_NETWORKS = [
 
 @pytest.mark.parametrize(("network", "error", "words"), BAD_NETWORKS)
 def test_a_network_that_cannot_be_used_is_refused_with_what_to_change(network, error, words):
-    with pytest.raises(error, match=words):
+    with pytest.raises(error, match=words) as found:
         ct.probe(network, X, Y, "mse")
+    assert "\n" not in str(found.value)
 
 
 def test_the_same_network_made_usable_is_taken():
@@ -300,6 +316,7 @@ BAD_LOSSES = [
     (nn.CrossEntropyLoss(reduction="none"), ModelError, 'reduction="mean"'),
     (lambda f, y: (f - y).square().sum(), ModelError, "a sum over"),
     (lambda f, y: (f - y).square(), ModelError, "no scalar"),
+    (lambda f, y: 3.0, ModelError, "returns a float and no tensor"),
     (lambda f, y: (f.mean(0) - y.mean(0)).square().sum(), ModelError, "not a plain mean"),
     (lambda f, y: (f - y).mean() / 0, InputError, "at the start"),
     ("msee", InputError, "did you mean 'mse'"),
@@ -329,6 +346,19 @@ BAD_DATA = [
 def test_data_that_do_not_fit_are_refused(inputs, targets, loss, words):
     with pytest.raises(InputError, match=words):
         ct.probe(small(), inputs, targets, loss)
+
+
+@pytest.mark.parametrize(("columns", "words"), [(10, "digits is ten classes"), (3, "3 columns")])
+def test_targets_of_several_columns_for_one_output_are_told_apart(columns, words):
+    with pytest.raises(InputError, match=words):
+        torch_problem(nn.Linear(4, 1), X, np.eye(M, columns), "mse")
+
+
+def test_whole_numbers_for_a_network_of_floating_ones_are_refused_with_the_way_out():
+    whole = np.arange(4 * M).reshape(M, 4)
+    with pytest.raises(InputError, match=r"make X floating, such as X.astype\(float\)"):
+        ct.spectra(nn.Linear(4, 2), whole, Y, "mse")
+    ct.spectra(nn.Linear(4, 2), whole.astype(float), Y, "mse")
 
 
 BAD_NUMBERS = [
@@ -523,6 +553,13 @@ def test_the_advice_is_a_rate_that_trained_every_start(ranges, words):
     assert words in advised(*ranges)
 
 
+@pytest.mark.parametrize("value", [0.0, 2.0])
+def test_constant_targets_get_no_advice_that_cannot_be_followed(value):
+    found = ct.probe(small, X, np.full((M, 2), value), "mse", seeds=1, steps=10, highest=2)
+    assert "the targets are constant" in found.advice
+    assert "give more steps" not in found.advice
+
+
 def test_the_figure_has_its_panels(result, tmp_path):
     figure = ct.probe_figure(result)
     assert [axes.get_title() for axes in figure.axes] == [
@@ -541,6 +578,8 @@ def data():
     rng = np.random.default_rng(0)
     return rng.normal(size=(6, 4)), rng.normal(size=(6, 1))
 number = 3
+def missing():
+    return {}["key"]
 """
 
 
@@ -549,6 +588,8 @@ def catapult(monkeypatch, capsys, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [*sys.path])
     (tmp_path / "my_networks.py").write_text(NETWORKS_FILE)
+    (tmp_path / "my_broken.py").write_text("number = 3\ndef make(:\n    pass\n")
+    (tmp_path / "my_failing.py").write_text("number = 3\nnumber / 0\n")
     np.savez(tmp_path / "mine.npz", X=X, y=RNG.normal(size=(M, 1)))
     before = set(sys.modules)
 
@@ -560,7 +601,7 @@ def catapult(monkeypatch, capsys, tmp_path):
         return stop.value.code or 0, printed.out, printed.err
 
     yield call
-    for name in {"my_networks"} - before:
+    for name in {"my_networks", "my_broken", "my_failing"} - before:
         sys.modules.pop(name, None)
 
 
@@ -586,6 +627,10 @@ def test_the_command_probes_a_network_by_its_name(line, catapult, tmp_path):
      ("my_networks:absent --data my_networks:data", "has no 'absent'"),
      ("no_such_file:make --data my_networks:data", "cannot import"),
      ("my_networks --data my_networks:data", "no module:name"),
+     ("my_broken:make --data mine.npz", "SyntaxError: invalid syntax (my_broken.py, line 2)"),
+     ("my_failing:make --data mine.npz", "ZeroDivisionError: division by zero (my_failing.py, "),
+     ("my_networks:missing --data my_networks:data", "KeyError: 'key' (my_networks.py, line 11)"),
+     ("my_networks:make --data my_networks:missing", "KeyError: 'key' (my_networks.py, line 11)"),
      ("my_networks:make --data nothing", "neither digits"),
      ("my_networks:make --data absent.npz", "no file"),
      ("my_networks:make --data my_networks:number", "pair"),

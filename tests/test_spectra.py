@@ -7,6 +7,8 @@ the Jacobian one backward pass each, the Hessian by two.
 from __future__ import annotations
 
 import doctest
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -193,6 +195,19 @@ def test_the_hessian_is_that_of_curvlinops(name):
     )
     eye = torch.eye(problem.size, dtype=torch.float64)
     assert misses(one, np.linalg.eigvalsh((matrix @ eye).numpy())[::-1]) <= METHODS
+
+
+def test_spectra_say_nothing_of_what_they_import_and_all_that_the_user_wrote():
+    code = (
+        "import numpy as np, torch, warnings, catapult_theory as ct; "
+        "net = torch.nn.Linear(2, 3); ct.spectra(net, np.eye(8, 2), np.ones((8, 3)), 'mse'); "
+        "import sys; assert 'curvlinops' in sys.modules; warnings.warn('one of the user')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "always", "-c", code], capture_output=True, text=True, check=True
+    )
+    assert "torch.jit.script" not in done.stderr
+    assert "one of the user" in done.stderr
 
 
 def test_the_smaller_space_is_taken():

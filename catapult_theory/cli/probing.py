@@ -24,7 +24,11 @@ def probe(
         ),
     ],
     data: Annotated[
-        str, typer.Option(help="digits; a .npz file with X and y; or module:name of a pair (X, y)")
+        str,
+        typer.Option(
+            help="digits (ten classes, a network of 64 inputs and 10 outputs); a .npz file with X "
+            "and y; or module:name of a pair (X, y)"
+        ),
     ],
     loss: Annotated[str, typer.Option(help="squared, mse, cross_entropy, logistic")] = "mse",
     samples: Annotated[int, typer.Option(help="digits: how many")] = 256,
@@ -91,6 +95,8 @@ def named(text: str) -> Any:
     here = str(Path.cwd())
     if here not in sys.path:
         sys.path.insert(0, here)
+    from catapult_theory.networks.users_code import said
+
     try:
         found = import_module(module)
     except ImportError as cause:
@@ -98,6 +104,8 @@ def named(text: str) -> Any:
             f"cannot import {module!r} ({cause}): give the name of a Python file in this folder, "
             "without .py, or of an installed module"
         ) from cause
+    except Exception as cause:  # whatever the user's file raises
+        raise InputError(f"cannot import {module!r}, {said(cause)}: mend the file") from cause
     for part in name.split("."):
         if not hasattr(found, part):
             raise InputError(f"{module} has no {name!r}: give a function or class that it defines")
@@ -109,6 +117,7 @@ def _data(text: str, loss: str, samples: int) -> tuple[Any, Any]:
     if text == "digits":
         from catapult_theory.networks.images import digits
 
+        # Ten classes: parity, for one output, is a call of ct.digits() in the user's file.
         X, rows = digits(samples, "classes")
         return X, rows.argmax(axis=1) if loss == "cross_entropy" else rows
     if text.endswith(".npz"):
@@ -117,8 +126,13 @@ def _data(text: str, loss: str, samples: int) -> tuple[Any, Any]:
         return read_arrays(text)
     if ":" not in text:
         raise InputError(f"--data {text!r} is neither digits, nor an .npz file, nor module:name")
+    from catapult_theory.networks.users_code import said
+
     found = named(text)
-    pair = found() if callable(found) else found
+    try:
+        pair = found() if callable(found) else found
+    except Exception as cause:  # whatever the user's function raises
+        raise InputError(f"--data {text} gives no data, {said(cause)}: mend it") from cause
     if not isinstance(pair, (tuple, list)) or len(pair) != 2:
         raise InputError(f"--data {text} must be a pair (X, y), or a function that returns one")
     return pair[0], pair[1]

@@ -21,8 +21,14 @@ import numpy as np
 
 from catapult_theory.errors import ModelError
 from catapult_theory.networks.torch_losses import NAMED, TorchLoss
-from catapult_theory.networks.torch_part import Tensor, differentiable, torch_part
+from catapult_theory.networks.torch_part import (
+    Tensor,
+    differentiable,
+    load_forward_rules,
+    torch_part,
+)
 from catapult_theory.networks.torch_problem import Point, TorchProblem
+from catapult_theory.networks.users_code import said
 
 Array = Any
 Action = Callable[[Array], Array]
@@ -54,6 +60,7 @@ class Operator:
 def jvp(problem: TorchProblem, point: Point, direction: Point) -> Tensor:
     """Return J t: how the outputs change along a direction of the parameters."""
     torch = torch_part()
+    load_forward_rules()
     with differentiable(), _explained():
         parts = [
             torch.func.jvp(problem.network(rows), (point,), (direction,))[1].detach()
@@ -236,7 +243,7 @@ def _explained() -> Iterator[None]:
         yield
     except (RuntimeError, NotImplementedError) as cause:
         raise ModelError(
-            f"the network or the loss cannot be differentiated twice by PyTorch ({cause}): "
+            f"the network or the loss cannot be differentiated twice by PyTorch ({said(cause)}): "
             "replace the operation that is named"
         ) from cause
 

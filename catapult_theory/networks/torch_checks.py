@@ -8,8 +8,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from catapult_theory.errors import InputError, ModelError
-from catapult_theory.networks.torch_part import Tensor, differentiable, torch_part
+from catapult_theory.errors import CatapultError, InputError, ModelError
+from catapult_theory.networks.torch_part import (
+    OUT_OF_MEMORY,
+    Tensor,
+    differentiable,
+    torch_part,
+)
+from catapult_theory.networks.users_code import said
 
 # Sums over other batch sizes are ordered differently: so many units of rounding are no coupling.
 _ROUNDINGS = 1e5
@@ -56,13 +62,22 @@ def _run(module: Any, inputs: Tensor) -> Any:
     try:
         return module(inputs)
     except (RuntimeError, TypeError, ValueError, IndexError) as cause:
-        if "not enough memory" in str(cause).lower():
+        if any(words in str(cause).lower() for words in OUT_OF_MEMORY):
             raise
+        if not inputs.is_floating_point():
+            raise InputError(
+                f"the network cannot take X of whole numbers ({said(cause)}): make X floating, "
+                "such as X.astype(float), unless they are tokens"
+            ) from cause
         raise InputError(
             f"the network cannot take X of shape {tuple(inputs.shape)} and type {inputs.dtype} "
-            f"({cause}): reshape X to what it expects; if it makes tensors of a fixed type inside "
-            'forward, let them follow the inputs (dtype=x.dtype), or pass dtype="float32"'
+            f"({said(cause)}): reshape X to what it expects; if it makes tensors of a fixed type "
+            'inside forward, let them follow the inputs (dtype=x.dtype), or pass dtype="float32"'
         ) from cause
+    except Exception as cause:  # whatever the user's forward raises
+        if isinstance(cause, (CatapultError, MemoryError)):
+            raise
+        raise ModelError(f"the network fails on X, {said(cause)}: mend its forward") from cause
 
 
 def _check_layers(module: Any) -> None:

@@ -16,6 +16,7 @@ import numpy as np
 
 from catapult_theory.errors import InputError, ModelError, unknown_name
 from catapult_theory.networks.torch_part import Tensor, torch_part
+from catapult_theory.networks.users_code import said
 
 # How far second derivatives may be from a constant, in units of the rounding of the numbers.
 _ROUNDINGS = 1e4
@@ -166,12 +167,17 @@ def check_mean(loss: TorchLoss, outputs: Tensor, targets: Tensor) -> None:
     except (RuntimeError, ValueError, IndexError, TypeError) as cause:
         raise InputError(
             f"the loss {loss.name} cannot compare outputs of shape {tuple(outputs.shape)} with "
-            f"targets of shape {tuple(targets.shape)} and type {targets.dtype} ({cause}): cross "
-            "entropy takes class numbers of shape (m,), a squared loss targets of the shape of "
-            "the outputs"
+            f"targets of shape {tuple(targets.shape)} and type {targets.dtype} ({said(cause)}): "
+            "cross entropy takes class numbers of shape (m,), a squared loss targets of the shape "
+            "of the outputs"
         ) from cause
-    if not isinstance(whole, torch.Tensor) or whole.ndim:
-        shape = tuple(getattr(whole, "shape", ()))
+    if not isinstance(whole, torch.Tensor):
+        raise ModelError(
+            f"the loss {loss.name} returns a {type(whole).__name__} and no tensor, so that it has "
+            "no derivatives: compute it with operations of PyTorch, without float() and .item()"
+        )
+    if whole.ndim:
+        shape = tuple(whole.shape)
         raise ModelError(f"the loss {loss.name} returns shape {shape} and no scalar: {_NOT_A_MEAN}")
     if not bool(torch.isfinite(whole)):
         raise InputError(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from typing import Any
 
@@ -13,7 +15,7 @@ Tensor = Any
 
 _PACKAGES = {"torch": "torch", "curvlinops": "curvlinops-for-pytorch"}
 _REMEDY = "pip install -e '.[torch]'"
-_OUT_OF_MEMORY = ("not enough memory", "out of memory", "can't allocate memory")
+OUT_OF_MEMORY = ("not enough memory", "out of memory", "can't allocate memory")
 
 
 def torch_part(module: str = "torch") -> Any:
@@ -34,9 +36,30 @@ def torch_part(module: str = "torch") -> Any:
         If it is not installed.
     """
     try:
-        return import_module(module)
+        return _quietly(module)
     except ImportError as cause:
         raise MissingBackend(f"networks of your own need {_PACKAGES[module]}: {_REMEDY}") from cause
+
+
+@functools.cache
+def load_forward_rules() -> None:
+    """Import what PyTorch imports at its first forward derivative, before that.
+
+    It is a private part of PyTorch: where it has another name, PyTorch imports it itself.
+    """
+    with suppress(ImportError):
+        _quietly("torch._decomp.decompositions_for_jvp")
+
+
+def _quietly(module: str) -> Any:
+    """Import a module that compiles functions with torch.jit.script as it is imported.
+
+    So do the rules of forward derivatives in PyTorch, and linear_operator, which curvlinops
+    imports. That PyTorch is to drop torch.jit.script is nothing that a user here could mend.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="`torch.jit.script`")
+        return import_module(module)
 
 
 @contextmanager
@@ -61,7 +84,7 @@ def differentiable() -> Iterator[None]:
             yield
     except (RuntimeError, MemoryError) as cause:
         text = str(cause).lower()
-        if isinstance(cause, MemoryError) or any(words in text for words in _OUT_OF_MEMORY):
+        if isinstance(cause, MemoryError) or any(words in text for words in OUT_OF_MEMORY):
             raise CatapultError(
                 "out of memory: pass fewer samples through the network at a time (chunk=), or "
                 "take fewer samples in all"

@@ -14,10 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from catapult_theory.errors import InputError, unknown_name
+from catapult_theory.errors import InputError, ModelError, unknown_name
 from catapult_theory.networks.torch_checks import check_network
 from catapult_theory.networks.torch_losses import TorchLoss, check_mean, get_loss, scale_of
 from catapult_theory.networks.torch_part import Tensor, differentiable, torch_part
+from catapult_theory.networks.users_code import said
 
 Point = dict[str, Tensor]
 CHUNK = 1024
@@ -188,7 +189,17 @@ def _copy(module: Any, precision: Any) -> Any:
             f"{module!r} is not a torch.nn.Module: give the network itself, made with its "
             "parameters"
         )
-    return deepcopy(module).to(precision)
+    try:
+        return deepcopy(module).to(precision)
+    except (RuntimeError, TypeError) as cause:
+        old = any(hasattr(layer, "weight_g") for layer in module.modules())
+        remedy = (
+            "torch.nn.utils.weight_norm keeps a tensor that PyTorch cannot copy: write the "
+            "product g v/|v| in a forward of your own"
+            if old
+            else "keep only parameters, buffers and modules in it"
+        )
+        raise ModelError(f"the network cannot be copied ({said(cause)}): {remedy}") from cause
 
 
 def _tensor(name: str, values: Any, precision: Any) -> Tensor:
@@ -220,6 +231,13 @@ def _fitting(targets: Tensor, outputs: Tensor, loss: TorchLoss) -> Tensor:
             "the shape of the outputs"
         )
     if targets.is_floating_point():
+        if len(given) == 2 and wanted == (given[0], 1):
+            digits = " (--data digits is ten classes, ct.digits() tells even from odd)"
+            raise InputError(
+                f"y has {given[1]} columns{digits if given[1] == 10 else ''}, the network has 1 "
+                f"output: let it return {given[1]} outputs, or give one number for each sample, "
+                f"of shape ({given[0]}, 1)"
+            )
         column = given == (wanted[0],) and wanted == (wanted[0], 1)
         hint = "write y[:, None]" if column else "give y the shape of the outputs"
         raise InputError(

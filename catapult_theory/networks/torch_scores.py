@@ -33,6 +33,20 @@ def score_kind(problem: TorchProblem) -> str:
     return ACCURACY if one_hot else VARIANCE
 
 
+def targets_vary(problem: TorchProblem) -> bool:
+    """Return whether any two samples have different targets.
+
+    Parameters
+    ----------
+    problem : TorchProblem
+
+    Returns
+    -------
+    bool
+    """
+    return bool((problem.Y[:1] != problem.Y).any())
+
+
 def score(problem: TorchProblem, outputs: Tensor) -> float:
     """Return the share of samples that are right, or of the variance that is explained.
 

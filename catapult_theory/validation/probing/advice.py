@@ -27,6 +27,11 @@ def advice_of(result: ProbeResult) -> str:
     if not done:
         return "nothing was finished: repeat the call"
     trained = [s for s in done if s.useful is not None and s.useful.low > 0]
+    if not result.targets_vary:
+        return (
+            f"the targets are constant, so that there is no {result.score} to reach and no rate "
+            "to prefer: onset and divergence are measured; give targets that differ for advice"
+        )
     if len(trained) < len(done):
         return (
             f"{len(done) - len(trained)} of {len(done)} starts reached no {goal} at any learning "

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from catapult_theory.errors import InputError, ModelError
 from catapult_theory.networks.torch_part import torch_part
 from catapult_theory.networks.torch_problem import TorchProblem, torch_problem
-from catapult_theory.networks.torch_scores import score_kind
+from catapult_theory.networks.torch_scores import score_kind, targets_vary
+from catapult_theory.networks.users_code import is_of_the_call, one_line, said
 from catapult_theory.validation.probing.measure import LOWEST, Measurement, Settings, prepare
 from catapult_theory.validation.probing.measure import subspace as dimension
 from catapult_theory.validation.probing.progress import Progress, shown
@@ -158,7 +159,7 @@ def _result(
     )
     return ProbeResult(
         starts, description, problem.loss.name, problem.scale, score_kind(problem),
-        settings.wanted, settings.steps, dimension(problem), stopped,
+        settings.wanted, settings.steps, dimension(problem), stopped, targets_vary(problem),
     )  # fmt: skip
 
 
@@ -207,11 +208,14 @@ def _made(make: Any, seed: int) -> Any:
         torch.manual_seed(seed)
         try:
             network = make()
-        except TypeError as cause:
-            raise ModelError(
-                f"{getattr(make, '__name__', make)!r} cannot be called without arguments "
-                f"({cause}): give a function that makes the network, such as lambda: Net(...)"
-            ) from cause
+        except Exception as cause:  # whatever the user's function raises
+            name = getattr(make, "__name__", make)
+            if isinstance(cause, TypeError) and is_of_the_call(cause):
+                raise ModelError(
+                    f"{name!r} cannot be called without arguments ({one_line(cause)}): give a "
+                    "function that makes the network, such as lambda: Net(...)"
+                ) from cause
+            raise ModelError(f"{name!r} makes no network, {said(cause)}: mend it") from cause
     if not isinstance(network, torch.nn.Module):
         raise ModelError(
             f"{getattr(make, '__name__', make)!r} returns a {type(network).__name__}: it must "

@@ -141,6 +141,8 @@ class ProbeResult:
         Steps of a run; dimension of the top eigenspace.
     stopped : str
         "finished" or "interrupted".
+    targets_vary : bool
+        Whether there is anything for a score to tell apart.
     """
 
     starts: tuple[StartProbe, ...]
@@ -152,6 +154,7 @@ class ProbeResult:
     steps: int
     subspace: int
     stopped: str
+    targets_vary: bool = True
 
     @property
     def advice(self) -> str:
