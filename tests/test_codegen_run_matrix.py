@@ -11,9 +11,12 @@ import xarray as xr
 from catapult_theory.codegen import run as runs
 from catapult_theory.codegen import run_job
 from catapult_theory.codegen.run import grid
+from catapult_theory.errors import DomainError
 from catapult_theory.networks.starts import gaussian_start
 from catapult_theory.symbolic import models
+from catapult_theory.symbolic import symbols as matrices
 from catapult_theory.symbolic.closure import derive
+from catapult_theory.symbolic.model import Model
 
 # Compiling a matrix map takes seconds: where no backend is named, the one that compiles nothing.
 run = partial(runs.run, backend="array")
@@ -147,18 +150,62 @@ def test_momentum_starts_at_rest_and_carries_its_blocks():
     assert not same_bits(run(momentum, begin, 6, data=DATA, eta=0.1, n=64, beta=0.6), drawn)
 
 
-def test_a_model_without_names_has_one_gram_matrix():
-    from catapult_theory.symbolic.model import Model
-    from catapult_theory.symbolic.symbols import data, matrix, n, sqrt
+def plain(tied: bool):
+    """A model without names for its blocks: two layers, or one weight used twice."""
+    inputs, U = matrices.data("X", cols=INPUTS), matrices.matrix("U", cols=INPUTS)
+    if tied:
+        return Model(output=inputs @ U.T @ U / matrices.n, matrices=(U,), data=inputs)
+    V = matrices.matrix("V", rows=OUTPUTS)
+    output = inputs @ U.T @ V.T / matrices.sqrt(matrices.n)
+    return Model(output=output, matrices=(V, U), data=inputs)
 
-    V, U, inputs = matrix("V", rows=OUTPUTS), matrix("U", cols=INPUTS), data("X", cols=INPUTS)
-    plain = derive(
-        Model(output=inputs @ U.T @ V.T / sqrt(n), matrices=(V, U), data=inputs, name="plain")
-    )
-    ds = trajectory(plain, gaussian_start(seed=3), 10, data=DATA, eta=0.3, n=64)
+
+def test_a_model_without_names_has_one_gram_matrix():
+    ds = trajectory(derive(plain(tied=False)), gaussian_start(seed=3), 10, data=DATA, eta=0.3, n=64)
     assert ds.Gamma.dims == ("step", "parameter", "parameter2")
     named = trajectory(LINEAR, gaussian_start(seed=3), 10, data=DATA, eta=0.3, n=64)
     np.testing.assert_allclose(ds.loss, named.loss, rtol=ORBIT)
+
+
+@pytest.mark.parametrize("tied", [False, True], ids=["two layers", "tied"])
+@pytest.mark.parametrize(
+    ("optimizer", "parameters"), [("gd", {}), ("heavy_ball", {"beta": 0.5})], ids=["gd", "momentum"]
+)
+def test_one_gram_matrix_given_by_hand_trains_as_the_parameters_it_is_of(
+    tied, optimizer, parameters
+):
+    n, beta = 16, parameters.get("beta", 0.0)
+    found = derive(plain(tied), optimizer=optimizer)
+    Phi = RANDOM.standard_normal((n, INPUTS if tied else OUTPUTS + INPUTS))
+    targets = X if tied else Y
+    start = found.state_from_gram(Phi.T @ Phi / n, n)
+    arguments = {"data": (X, targets), "eta": 0.1, "n": n, **parameters}
+    ds = trajectory(found, start, 5, **arguments)
+
+    def losses(eta):
+        P, B = Phi, np.zeros_like(Phi)
+        scale = n if tied else np.sqrt(n)
+        for _ in range(6):
+            out, into = (P, P) if tied else (P[:, :OUTPUTS], P[:, OUTPUTS:])
+            residual = X @ into.T @ out / scale - targets
+            yield (residual**2).sum() / (2 * SAMPLES)
+            Z = residual.T @ X / SAMPLES / scale
+            parts = [into @ Z.T + out @ Z] if tied else [into @ Z.T, out @ Z]
+            B = beta * B - eta * np.hstack(parts)
+            P = P + B
+
+    np.testing.assert_allclose(ds.loss, list(losses(0.1)), rtol=ORBIT)
+    assert not np.allclose(ds.loss, list(losses(0.1001)), rtol=ORBIT)
+    np.testing.assert_array_equal(run(found, start, 5, **arguments).loss, ds.loss[-1])
+
+
+@pytest.mark.parametrize("tied", [False, True], ids=["two layers", "tied"])
+def test_one_gram_matrix_that_no_network_has_is_refused(tied):
+    found = derive(plain(tied))
+    gram = np.diag([-1.0] + [1.0] * (INPUTS - 1 if tied else OUTPUTS + INPUTS - 1))
+    start = found.state_from_gram(gram, 16)
+    with pytest.raises(DomainError, match=r"Gamma has the negative eigenvalue -1 at n = 16"):
+        run(found, start, 5, data=(X, X if tied else Y), eta=0.1, n=16)
 
 
 def test_attributes_identify_the_data_and_netcdf_keeps_everything(tmp_path):

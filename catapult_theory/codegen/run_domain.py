@@ -137,8 +137,9 @@ def _places(update_map: UpdateMap, sizes: Mapping[str, int]) -> Places | None:
         if len(terms) != 1 or len(terms[0][0]) not in (1, 2):
             return None
         ((word, factor),) = terms
-        if len(word) == 1:
-            places[s.name] = (slice(None), slice(None), sp.S.One)
+        if len(word) == 1 or word[0][0].name not in index:
+            # One block of all columns: Gamma itself, or Phi^T Phi / n of a map without names.
+            places[s.name] = (slice(None), slice(None), sp.S.One if len(word) == 1 else factor * n)
             covered = needed
             continue
         i, j = (index[matrix.name] for matrix, _ in word)
