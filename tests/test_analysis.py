@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -75,6 +76,41 @@ def test_threshold_is_the_first_root_and_unknown_where_the_start_is_unknown():
     assert stability_of([2 - eta * h, 1 - eta * h]).threshold == 1 / h
     assert stability_of([kappa - eta]).verdict == "by conditions"
     assert stability_of([-h]).verdict == "unstable"
+
+
+NEUTRAL = [
+    ("a root 1", [1, Fraction(1, 2)], "not decided"),
+    ("a root -1", [-1, Fraction(1, 2)], "not decided"),
+    ("a root 1 beside one outside", [1, -2], "unstable"),
+    ("roots 2 and 1/2, whose product is 1", [2, Fraction(1, 2)], "unstable"),
+    ("roots inside", [Fraction(-1, 2), Fraction(1, 2)], "always stable"),
+]
+
+
+@pytest.mark.parametrize(("roots", "verdict"), [c[1:] for c in NEUTRAL], ids=[c[0] for c in NEUTRAL])
+def test_a_multiplier_of_modulus_one_is_not_decided_unless_another_lies_outside(roots, verdict):
+    polynomial = sp.expand(sp.Mul(*(x - sp.Rational(r) for r in roots)))
+    assert stability_of(jury_conditions(polynomial, x)).verdict == verdict
+
+
+def test_a_pair_on_the_unit_circle_is_not_decided():
+    assert stability_of(jury_conditions(x**2 - x + 1, x)).verdict == "not decided"
+
+
+def test_a_minimum_without_curvature_is_not_decided_by_linear_analysis():
+    """(f - y)^4 is flat at its minimum: one step multiplies small errors e by 1 - eta lam e^2."""
+    flat = analyse(derive(models.uv(label=1), loss=(symbol("f") - y) ** 4 / 4))
+    (minimum,) = (family for family in flat.fixed if family.kind == "zero loss")
+    assert minimum.multipliers == (sp.Symbol("x") - 1,)
+    assert str(minimum.stability) == "not decided by linear analysis"
+    assert minimum in flat.minima
+    text = str(flat)
+    assert "across it not decided by linear analysis" in text
+    assert "multiplier 1; not decided by linear analysis" in text
+    assert flat.threshold is None
+    # Negative control: the saddle at zero is unstable, by a multiplier (1 + rho)^2.
+    (saddle,) = (family for family in flat.fixed if family.kind == "stationary")
+    assert saddle.stability.verdict == "unstable"
 
 
 def test_signs_use_the_range_of_momentum():

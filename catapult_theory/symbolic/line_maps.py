@@ -109,8 +109,7 @@ class LineMap:
         for words, found in (("fixed point", self.fixed), ("2-cycle", self.cycles)):
             for one in found:
                 values = ", ".join(map(str, one.values))
-                tail = "" if one.stable is None else f"; stable {_said(one.stable, c)}"
-                rows.append(f"{words} {x} = {values}, multiplier {one.multiplier}{tail}")
+                rows.append(f"{words} {x} = {values}, multiplier {one.multiplier}{_told(one, c)}")
         if self.kept is not None:
             rows.append(f"mapped into itself up to the outermost fixed point {_said(self.kept, c)}")
         return "\n    ".join(rows)
@@ -279,6 +278,14 @@ class _Line:
         turning = sp.real_roots(sp.Poly(sp.diff(image, self.x), self.x))
         tried = [*inside, *(t for t in turning if min(inside) < t < max(inside))]
         return all(min(inside) <= image.subs(self.x, t) <= max(inside) for t in tried)
+
+
+def _told(one: Cycle, c: sp.Symbol | None) -> str:
+    if one.stable is None:
+        return ""
+    if sp.Abs(one.multiplier) == 1:
+        return "; not decided by linear analysis"
+    return f"; stable {_said(one.stable, c)}"
 
 
 def _said(windows: Windows, c: sp.Symbol | None) -> str:

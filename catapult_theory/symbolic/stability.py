@@ -76,12 +76,14 @@ class Stability:
     ----------
     conditions : tuple of sympy.Expr
         What must be positive, in the groups of the map: Jury's conditions without those that
-        always hold, or the one that never does.
+        always hold, or the one that never does; where linear analysis does not decide, what
+        must not be negative.
     threshold : sympy.Expr or None
         The learning rate at which stability is lost, infinite where it never is; None where
         the conditions give no single one.
     verdict : str
-        "stable below", "always stable", "unstable" or "by conditions".
+        "stable below", "always stable", "unstable", "by conditions", or "not decided": a
+        multiplier of modulus 1, of which higher orders decide.
     """
 
     conditions: tuple[sp.Expr, ...]
@@ -93,6 +95,10 @@ class Stability:
             return f"stable for eta < {self.threshold}"
         if self.verdict == "by conditions":
             return "stable where " + ", ".join(f"{c} > 0" for c in self.conditions)
+        if self.verdict == "not decided":
+            beyond = " or ".join(f"{c} < 0" for c in self.conditions)
+            said = "not decided by linear analysis"
+            return f"{said}, unstable where {beyond}" if beyond else said
         return {"always stable": "stable at every learning rate"}.get(self.verdict, self.verdict)
 
 
@@ -104,7 +110,8 @@ def stability_of(
     """Return what Jury's conditions say about the learning rate.
 
     Every condition is a polynomial in eta. If it is positive for small eta, stability is lost
-    at the smallest of their first positive roots.
+    at the smallest of their first positive roots. If one is negative, a multiplier lies outside
+    the unit circle; if one vanishes and none is negative, linear analysis does not decide.
 
     Parameters
     ----------
@@ -123,17 +130,19 @@ def stability_of(
     >>> h = sp.Symbol("h", positive=True)
     >>> print(stability_of([eta * h, 2 - eta * h, 2 * h + 1 - eta]))
     stable for eta < Min(2/h, 2*h + 1)
+    >>> print(stability_of([sp.S.Zero, 2 - eta * h]))
+    not decided by linear analysis, unstable where -eta*h + 2 < 0
     """
-    left = []
-    for condition in dict.fromkeys(conditions):
-        sign = sign_of(condition, positive)
-        if sign in (0, -1):
-            return Stability((condition,), None, "unstable")
-        if sign is None:
-            left.append(sign_core(condition, positive))
-    kept = tuple(dict.fromkeys(left))
+    signs = {condition: sign_of(condition, positive) for condition in conditions}
+    negative = next((condition for condition, sign in signs.items() if sign == -1), None)
+    if negative is not None:
+        return Stability((negative,), None, "unstable")
+    open_ones = (c for c, sign in signs.items() if sign is None)
+    kept = tuple(dict.fromkeys(sign_core(c, positive) for c in open_ones))
     if _never(kept):
         return Stability(kept, None, "unstable")
+    if 0 in signs.values():
+        return Stability(kept, None, "not decided")
     table = dict(groups or {})
     known = [sign_core(e.subs(table, simultaneous=True)) for e in positive]
     roots: list[sp.Expr] = []
