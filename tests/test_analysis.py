@@ -18,10 +18,11 @@ from catapult_theory.symbolic.cells import cells, where
 from catapult_theory.symbolic.closure import derive
 from catapult_theory.symbolic.components import components
 from catapult_theory.symbolic.fixed_points import fixed_points
+from catapult_theory.symbolic.model import Model
 from catapult_theory.symbolic.monotone import monotone_quantities
 from catapult_theory.symbolic.signs import sign_of
 from catapult_theory.symbolic.stability import first_root, jury_conditions, stability_of
-from catapult_theory.symbolic.symbols import beta, eta, lam, n, omega, symbol, y
+from catapult_theory.symbolic.symbols import beta, eta, lam, n, omega, symbol, vectors, y
 
 a, q, kappa, decay = map(symbol, ("a", "q", "kappa", "decay"))
 x = sp.Symbol("x")
@@ -78,6 +79,33 @@ def test_threshold_is_the_first_root_and_unknown_where_the_start_is_unknown():
     assert stability_of([-h]).verdict == "unstable"
 
 
+def squared_product():
+    u, v = vectors("u v")
+    return derive(Model(output=(u @ v) ** 2 / n, vectors=(u, v), label=1))
+
+
+def normalised():
+    u, v = vectors("u v")
+    return derive(Model(output=u @ v / sp.sqrt(u @ u), vectors=(u, v), label=True))
+
+
+NOT_POLYNOMIAL = [
+    ("clipped", lambda: uv(False, "clipped"), "zero-loss minima: f = 0, any a", "for eta < 2/lam"),
+    ("huber", lambda: uv(1, "gd", "huber"), "zero-loss minima: f = 1, any a", "for eta < 2/lam"),
+    ("a square", squared_product, "u_v = 1/sqrt(n), any x1_hat", "multiplier 1 - 8*rho"),
+    ("a root", normalised, "Not searched", "fixed points: the map is not polynomial"),
+]
+
+
+@pytest.mark.parametrize(
+    ("make", "point", "said"), [c[1:] for c in NOT_POLYNOMIAL], ids=[c[0] for c in NOT_POLYNOMIAL]
+)
+def test_maps_with_maxima_and_roots_are_analysed_as_far_as_they_go(make, point, said):
+    text = str(analyse(make()))
+    assert point in text
+    assert said in text
+
+
 NEUTRAL = [
     ("a root 1", [1, Fraction(1, 2)], "not decided"),
     ("a root -1", [-1, Fraction(1, 2)], "not decided"),
@@ -87,7 +115,9 @@ NEUTRAL = [
 ]
 
 
-@pytest.mark.parametrize(("roots", "verdict"), [c[1:] for c in NEUTRAL], ids=[c[0] for c in NEUTRAL])
+@pytest.mark.parametrize(
+    ("roots", "verdict"), [c[1:] for c in NEUTRAL], ids=[c[0] for c in NEUTRAL]
+)
 def test_a_multiplier_of_modulus_one_is_not_decided_unless_another_lies_outside(roots, verdict):
     polynomial = sp.expand(sp.Mul(*(x - sp.Rational(r) for r in roots)))
     assert stability_of(jury_conditions(polynomial, x)).verdict == verdict
@@ -97,20 +127,28 @@ def test_a_pair_on_the_unit_circle_is_not_decided():
     assert stability_of(jury_conditions(x**2 - x + 1, x)).verdict == "not decided"
 
 
-def test_a_minimum_without_curvature_is_not_decided_by_linear_analysis():
+@functools.cache
+def flat():
     """(f - y)^4 is flat at its minimum: one step multiplies small errors e by 1 - eta lam e^2."""
-    flat = analyse(derive(models.uv(label=1), loss=(symbol("f") - y) ** 4 / 4))
-    (minimum,) = (family for family in flat.fixed if family.kind == "zero loss")
-    assert minimum.multipliers == (sp.Symbol("x") - 1,)
+    return derive(models.uv(label=1), loss=(symbol("f") - y) ** 4 / 4)
+
+
+def test_a_minimum_without_curvature_is_not_decided_by_linear_analysis():
+    minimum, saddle = fixed_points(flat())
+    assert (minimum.kind, minimum.multipliers) == ("zero loss", (x - 1,))
     assert str(minimum.stability) == "not decided by linear analysis"
-    assert minimum in flat.minima
-    text = str(flat)
+    # Negative control: the saddle at zero has the multiplier (1 + rho)^2.
+    assert (saddle.kind, saddle.stability.verdict) == ("stationary", "unstable")
+
+
+@pytest.mark.full  # half a minute of resultants
+def test_nothing_in_an_analysis_calls_a_multiplier_of_one_unstable():
+    whole = analyse(flat())
+    assert whole.threshold is None
+    assert len(whole.minima) == 1
+    text = str(whole)
     assert "across it not decided by linear analysis" in text
-    assert "multiplier 1; not decided by linear analysis" in text
-    assert flat.threshold is None
-    # Negative control: the saddle at zero is unstable, by a multiplier (1 + rho)^2.
-    (saddle,) = (family for family in flat.fixed if family.kind == "stationary")
-    assert saddle.stability.verdict == "unstable"
+    assert "fixed point f = 1, multiplier 1; not decided by linear analysis" in text
 
 
 def test_signs_use_the_range_of_momentum():

@@ -21,7 +21,8 @@ from catapult_theory.symbolic.invariants import (
     is_searched,
     verify_factor,
 )
-from catapult_theory.symbolic.symbols import symbol
+from catapult_theory.symbolic.model import Model
+from catapult_theory.symbolic.symbols import symbol, vectors
 
 a, q, kappa = map(symbol, ("a", "q", "kappa"))
 p = q - kappa
@@ -68,6 +69,8 @@ def test_edge_of_the_labelled_map_has_the_multiplier_of_the_theory():
         (True, "weight_decay", "squared"),
         (True, "gd", "logistic"),
         (1, "gd", "logistic"),
+        (1, "gd", "huber"),
+        (False, "clipped", "squared"),
     ],
 )
 def test_every_factor_holds_and_a_wrong_one_does_not(label, optimizer, loss):
@@ -76,6 +79,12 @@ def test_every_factor_holds_and_a_wrong_one_does_not(label, optimizer, loss):
         assert verify_factor(update_map, factor)
         shifted = replace(factor, expression=factor.expression + 1)
         assert not verify_factor(update_map, shifted)
+
+
+def test_a_step_with_roots_of_the_state_has_no_line_where_it_is_not_defined():
+    u, v = vectors("u v")
+    model = Model(output=u @ v / sp.sqrt(u @ u), vectors=(u, v), label=True)
+    assert invariant_factors(derive(model)) == ()
 
 
 def test_logistic_loss_has_the_sides_of_the_domain_but_no_edge():

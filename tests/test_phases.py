@@ -95,10 +95,47 @@ def test_with_weight_decay_and_no_label_training_settles_below_the_last_bound(sh
 
 
 def test_a_loss_without_curvature_is_stable_at_every_rate():
-    flat = uv(False, "gd", "logistic")  # log(1 + exp(-y f)) with y = 0 is constant
+    flat = derive(models.uv(), loss=f - y)
     assert phase_bounds(flat).eta_crit.expr == sp.oo
     assert phase_bounds(flat, f=1.0, lam=2.0, n=100).eta_crit() == np.inf
     assert phase_bounds(uv(False, "weight_decay"), omega=0).eta_stable() == np.inf
+
+
+def test_the_loss_whose_minimum_is_flat_has_a_minimum_that_linear_analysis_does_not_decide():
+    flat = phase_bounds(derive(models.uv(label=1), loss=(f - y) ** 4 / 4)).eta_stable
+    assert (flat.expr, flat.status) == (None, "open")
+    assert flat.note == (
+        "the loss has no curvature at its minimum f = 1: not decided by linear analysis"
+    )
+
+
+# loss, eta_stable of the uv-model of label 1 where lam >= 2 / sqrt(n) at f = 1, the note otherwise
+MINIMA = [
+    ((f - y) ** 2, sp.sqrt(n) / 2, ""),
+    (sp.cosh(f - y), sp.sqrt(n), ""),
+    ("huber", sp.sqrt(n), ""),
+    ("logistic", None, "no finite minimum"),
+    (f**4 - f**2 + y, None, "not known to be convex"),
+    (sp.Abs(f - y), None, "no closed form of the minimum"),
+]
+
+
+@pytest.mark.parametrize(("loss", "stable", "note"), MINIMA)
+def test_the_last_bound_is_in_the_curvature_of_the_loss_at_its_minimum(loss, stable, note):
+    bound = phase_bounds(derive(models.uv(label=1), loss=loss)).eta_stable
+    assert stable is None or sp.simplify(bound.expr - stable) == 0
+    assert stable is not None or (bound.expr is None and note in bound.note)
+
+
+def test_the_huber_loss_has_no_curvature_beyond_its_kinks():
+    bounds = phase_bounds(derive(models.uv(label=1), loss="huber"))
+    assert [bounds.eta_crit.expr.subs(f, at) for at in (-1, 1, 5)] == [sp.oo, 2 / lam, sp.oo]
+
+
+def test_clipping_leaves_the_bounds_near_the_minimum_as_they_are():
+    clipped = phase_bounds(derive(models.uv(), optimizer="clipped"))
+    assert clipped.eta_crit.expr == 2 / lam
+    assert clipped.eta_max.expr is None
 
 
 def test_bound_of_the_logistic_loss_is_in_the_gauss_newton_curvature():

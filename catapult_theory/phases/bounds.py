@@ -22,6 +22,7 @@ import sympy as sp
 from catapult_theory.errors import InputError
 from catapult_theory.phases.edge import EdgeFinding, edge_of, obeys_edge_theorem
 from catapult_theory.phases.measure import first_edge
+from catapult_theory.symbolic.minima import minimum_of, stationary_outputs
 from catapult_theory.symbolic.symbols import eta, f, lam
 from catapult_theory.symbolic.update_map import UpdateMap
 
@@ -249,7 +250,8 @@ def _scalar_bounds(update_map: UpdateMap) -> PhaseBounds:
 
 def _rate(threshold: sp.Expr, curvature: sp.Expr) -> sp.Expr:
     """Return the learning rate at which a curvature is unstable, infinite where there is none."""
-    return sp.oo if curvature == 0 else threshold / curvature
+    rate = threshold / curvature if curvature != 0 else sp.oo
+    return sp.piecewise_fold(rate).xreplace({sp.zoo: sp.oo}) if rate.has(sp.Piecewise) else rate
 
 
 def _second_derivative(update_map: UpdateMap, loss: sp.Expr) -> sp.Expr:
@@ -283,13 +285,18 @@ def _stable(update_map: UpdateMap, threshold: sp.Expr) -> Bound:
     """
     if not {f, lam} <= set(update_map.variables):
         return Bound("eta_stable", None, "open", "")
-    minimum = _minimum(update_map)
-    decay = update_map.decay
+    loss, decay = update_map.observables["loss"], update_map.decay
+    minimum = minimum_of(loss)
+    if minimum is None:
+        return Bound("eta_stable", None, "open", "", note=_no_minimum(loss))
     if decay != 0 and minimum != 0:
         note = "with weight decay the loss is not zero where training ends"
         return Bound("eta_stable", None, "open", "", note=note)
-    if minimum is None:
-        return Bound("eta_stable", None, "open", "", note="the loss has no finite minimum")
+    bend = sp.simplify(sp.diff(loss, f, 2).subs(f, minimum))
+    if bend == 0:
+        at = f"the loss has no curvature at its minimum f = {minimum}"
+        note = f"{at}: not decided by linear analysis"
+        return Bound("eta_stable", None, "open", "", note=note)
     least = [
         sp.solve(r.lhs.subs(f, minimum), lam)
         for r in update_map.domain
@@ -297,16 +304,17 @@ def _stable(update_map: UpdateMap, threshold: sp.Expr) -> Bound:
     ]
     floor = sp.Max(0, *(value for solutions in least for value in solutions))
     flattest = sp.simplify(floor.rewrite(sp.Abs)) if floor != 0 else floor
-    expr = sp.simplify(_rate(threshold, flattest + decay))
+    expr = sp.simplify(_rate(threshold, bend * flattest + decay))
     note = "above it no zero-loss minimum of the domain is linearly stable"
     return Bound("eta_stable", expr, "derived", "domain and linear stability", note=note)
 
 
-def _minimum(update_map: UpdateMap) -> sp.Expr | None:
-    slope = sp.diff(update_map.observables["loss"], f)
-    if not slope.is_polynomial(f) or sp.degree(slope, f) != 1:
-        return None
-    return sp.solve(slope, f)[0]
+def _no_minimum(loss: sp.Expr) -> str:
+    """Return why a loss has no known minimum."""
+    roots = stationary_outputs(loss)
+    if roots is None:
+        return "no closed form of the minimum of the loss is known"
+    return "the loss is not known to be convex" if roots else "the loss has no finite minimum"
 
 
 def _matrix_bounds(update_map: UpdateMap) -> PhaseBounds:

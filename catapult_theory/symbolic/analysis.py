@@ -26,6 +26,7 @@ from catapult_theory.symbolic.invariants import (
     Conserved,
     InvariantFactor,
     conserved_quantities,
+    has_functions,
     invariant_factors,
     is_searched,
 )
@@ -202,14 +203,17 @@ def _across(small: DimensionlessMap, factor: InvariantFactor) -> Stability | Non
 def _notes(update_map: UpdateMap, small: DimensionlessMap) -> tuple[str, ...]:
     notes = []
     if not is_polynomial(small):
-        notes.append("fixed points off the minima: the map is not polynomial in its state")
+        which = "fixed points" + (" off the minima" if fixed_points(update_map) else "")
+        notes.append(f"{which}: the map is not polynomial in its state")
     elif not is_searched_whole(small):
         notes.append("fixed points with velocities in motion: the step is too long to solve")
     if open_equations(update_map):
         notes.append("fixed points that are roots of polynomials without closed form")
     if not is_searched(update_map):
         notes.append("invariant lines: the map has more than three state variables")
-    elif len(small.variables) != 2:
+    elif has_functions(small):
+        notes.append("invariant lines that hold only for the values of a function of the state")
+    if is_searched(update_map) and len(small.variables) != 2:
         notes.append("maps on invariant lines: the map has not two state variables")
     return tuple(notes)
 

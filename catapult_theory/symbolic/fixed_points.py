@@ -17,6 +17,7 @@ import sympy as sp
 from sympy.polys.matrices import DomainMatrix
 
 from catapult_theory.symbolic.components import Component, components
+from catapult_theory.symbolic.minima import stationary_outputs
 from catapult_theory.symbolic.scaling import DimensionlessMap, signed_dimensionless
 from catapult_theory.symbolic.signs import sign_core, sign_of
 from catapult_theory.symbolic.stability import Stability, jury_conditions, stability_of
@@ -224,11 +225,10 @@ def _stationary(update_map: UpdateMap, small: DimensionlessMap) -> tuple[Compone
     """Return the states at rest with a stationary loss, for maps that are not polynomial."""
     if f not in update_map.variables:
         return ()
-    slope = sp.diff(update_map.observables["loss"], f)
     name = dict(zip(update_map.variables, small.variables, strict=True))
     buffers = update_map.variables[2:]
     found = []
-    for root in sp.solve(slope, f):
+    for root in stationary_outputs(update_map.observables["loss"]) or ():
         at = {name[f]: small.scaled(root), **{name[s]: sp.S.Zero for s in buffers}}
         at[name[f]] = at[name[f]].subs({u: 1 for u in small.units})
         one = Component(at, tuple(s for s in small.variables if s not in at))

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import sympy as sp
+from sympy.core.function import Application
 
 from catapult_theory.errors import InputError
 from catapult_theory.symbolic.forms import oriented
@@ -85,8 +86,8 @@ def invariant_factors(update_map: UpdateMap) -> tuple[InvariantFactor, ...]:
     """Return every factor w, affine in the dimensionless state, with w' = c w.
 
     Both the coefficients of w and its multiplier c may depend on the parameters. Exponentials
-    (logistic loss) are treated as independent of the state: factors are then exact, but some may
-    be missed. Maps of more than three state variables are not searched.
+    (logistic loss), maxima and roots are treated as independent of the state: factors are then
+    exact, but some may be missed. Maps of more than three state variables are not searched.
 
     Parameters
     ----------
@@ -156,6 +157,20 @@ def is_searched(update_map: UpdateMap) -> bool:
     return not update_map.is_matrix and len(update_map.variables) <= LARGEST_STATE
 
 
+def has_functions(small: DimensionlessMap) -> bool:
+    """Return whether a step holds functions or roots of the state, which hide some lines.
+
+    Parameters
+    ----------
+    small : DimensionlessMap
+
+    Returns
+    -------
+    bool
+    """
+    return not all(e.is_rational_function(*small.variables) for e in small.updates.values())
+
+
 def conserved_quantities(update_map: UpdateMap) -> tuple[Conserved, ...]:
     """Return what the step leaves alone or only rescales.
 
@@ -191,17 +206,26 @@ def _per(image: sp.Expr, s: sp.Symbol) -> sp.Expr:
 
 
 def _opaque(small: DimensionlessMap) -> dict[sp.Symbol, sp.Expr]:
-    """Replace each transcendental function of the state by a symbol of its own."""
-    state = set(small.variables)
-    images = dict(small.updates)
-    nodes = {
-        node
-        for e in images.values()
-        for node in e.atoms(sp.Function, sp.exp)
-        if node.free_symbols & state
+    """Replace each function and root of the state by a symbol of its own."""
+    table = {node: sp.Dummy(f"E{i}") for i, node in enumerate(_functions(small))}
+    images = {s: e.xreplace(table) for s, e in small.updates.items()}
+    roots = sorted(
+        {p for e in images.values() for p in e.atoms(sp.Pow) if not p.exp.is_integer}, key=str
+    )
+    bases = {p: (p.base, sp.Rational(1, sp.denom(p.exp))) for p in roots}
+    symbols = {root: sp.Dummy(f"R{i}") for i, root in enumerate(dict.fromkeys(bases.values()))}
+    powers = {
+        p: p.base ** sp.floor(p.exp) * symbols[bases[p]] ** (sp.numer(p.exp) % sp.denom(p.exp))
+        for p in roots
     }
-    table = {node: sp.Dummy(f"E{i}") for i, node in enumerate(sorted(nodes, key=str))}
-    return {s: e.xreplace(table) for s, e in images.items()}
+    return {s: e.xreplace(powers) for s, e in images.items()}
+
+
+def _functions(small: DimensionlessMap) -> list[sp.Expr]:
+    """Return the exponentials, maxima and other functions of the state in a step."""
+    state = set(small.variables)
+    found = {node for e in small.updates.values() for node in e.atoms(Application)}
+    return sorted((node for node in found if node.free_symbols & state), key=str)
 
 
 def _image(w: sp.Expr, images: dict[sp.Symbol, sp.Expr]) -> sp.Expr:
@@ -234,6 +258,9 @@ def _solutions(
     if not generators:
         return
     equations = sp.Poly(sp.expand(numerator), *generators).coeffs()
+    # SymPy's solve passes over equations without an unknown; here they cannot hold.
+    if any(not e.free_symbols & set(unknowns) for e in equations):
+        return
     for solution in sp.solve(equations, unknowns, dict=True):
         values = {s: sp.factor(solution[s]) for s in unknowns if s in solution}
         # A free unknown is a whole family of lines: a conserved quantity, not a barrier.

@@ -193,7 +193,7 @@ class _Line:
 
     def _solved(self, polynomial: sp.Expr, period: int) -> tuple[Cycle, ...]:
         """Return the cycles among the roots of factors of degree one and two."""
-        _, parts = sp.factor_list(polynomial)
+        _, parts = sp.factor_list(sp.fraction(sp.together(polynomial))[0])
         found = []
         for part, _ in parts:
             degree = sp.degree(part, self.x) if self.x in part.free_symbols else 0
