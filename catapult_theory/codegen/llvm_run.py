@@ -15,8 +15,9 @@ from catapult_theory.codegen.scaled_form import FACTOR
 
 # Steps between two looks, doubled or halved from one to the next. Of n lanes g leave in a stretch
 # of L steps. A look costs as much as some 14 steps of all lanes, a lane that leaves 3.3 L steps of
-# a lane (idle for half of them, then gone through again): the best L has g L = 4 n.
-SHORTEST, LONGEST = 16, 128
+# a lane (idle for half of them, then gone through again): the best L has g L = 4 n. Longer ones
+# than the longest save looks, but the stretch with the peak is gone through again for its step.
+SHORTEST, LONGEST = 16, 64
 SELDOM, OFTEN = 2, 8
 # A lane starts in range if loss and squared gradient lie between these.
 _RANGE = {"float64": (1e-280, 1e190), "float32": (1e-30, 1e30)}
