@@ -16,6 +16,7 @@ HOLDS, ASYMPTOTIC, UNDER = "holds", "holds-asymptotically", "holds-under-hypothe
 FAILS = "fails"
 
 MAPS = {
+    "many": lambda: ct.derive(ct.models.linear(outputs=None)),
     "sensing": lambda: ct.derive(ct.models.matrix_sensing(2, 3)),
     "tied": lambda: ct.derive(ct.models.tied_autoencoder(3)),
     "sam": lambda: ct.derive(ct.models.linear(outputs=None), optimizer="unnormalised_sam"),
@@ -85,3 +86,47 @@ def test_a_claim_about_another_model_or_optimizer_is_judged(name, claim, where, 
 def test_a_step_that_is_no_polynomial_is_refused_with_another_way(loss, optimizer) -> None:
     with pytest.raises(ct.ClaimError, match=f"that of {optimizer} with the {loss} loss.*compile"):
         ct.verify("W' = W", ct.models.linear(), loss=loss, optimizer=optimizer)
+
+
+# Sample indices above, steps after a transpose, and what is no product.
+SPELLINGS = [
+    (HOLDS, r"Z_{ia} = \frac{1}{m} \tilde f_{\mu i} x^{\mu}_{a}"),
+    (HOLDS, r"Z_{ia} = \frac{1}{m} \tilde f^\mu_i x_a^\mu"),
+    (FAILS, r"Z_{ia} = \tilde f^\mu_i x_a^\mu"),
+    (FAILS, r"f^{\mu}_{i} = W_{ai} x^{\mu}_{a}"),
+    (HOLDS, r"f^\mu_{i,t+1} = W_{ia}^{t+1} x^{\mu}_{a}"),
+    (FAILS, r"\sum_\mu f^{\mu}_{i} \tilde f^\mu_j = m W_{ja} Z_{ia}"),
+    (HOLDS, "tr(f^T_{t+1} f_{t+1}) = tr(f'.T*f')"),
+    (HOLDS, r"\operatorname{tr}(f^T_{t+1} f_{t+1}) = \Vert f_{t+1} \Vert^2"),
+    (FAILS, "tr(f^T_t f_{t+1}) = tr(f'.T*f')"),
+]
+
+
+@pytest.mark.parametrize(("status", "claim"), SPELLINGS)
+def test_other_spellings_of_indices_and_steps_are_read(status: str, claim: str) -> None:
+    assert ct.verify(claim, update_map("many")).status == status
+
+
+@pytest.mark.parametrize("claim", [r"f_i(x_\mu) = W_{ia} x_{\mu a}", "f(X) = X*W.T"])
+def test_an_output_as_a_function_of_its_input_is_refused_with_the_remedy(claim: str) -> None:
+    with pytest.raises(ct.ClaimError, match=r"write f_\{alpha\}"):
+        ct.verify(claim, update_map("many"))
+
+
+def test_a_number_beside_a_square_matrix_is_told_from_the_identity() -> None:
+    claim = "(1 - eta*S)*W = W - eta*S*W"
+    assert "write I for the identity" in str(ct.verify(claim, update_map("many")))
+    assert ct.verify(claim.replace("1 -", "I -"), update_map("many")).status == HOLDS
+
+
+NARROW = [
+    (FAILS, "tr(G') >= tr(G)", "tr(Z*W.T) <= 1"),
+    (UNDER, "tr(G') >= tr(G)", "tr(Z*W.T) <= 0"),
+    (FAILS, "tr(G') + tr(S') <= tr(G) + tr(S)", "eta*grad_norm2 <= 5*tr(Z*W.T)"),
+    (UNDER, "tr(G') + tr(S') <= tr(G) + tr(S)", "eta*grad_norm2 <= 4*tr(Z*W.T)"),
+]
+
+
+@pytest.mark.parametrize(("status", "claim", "where"), NARROW)
+def test_networks_are_found_in_narrow_regions(status: str, claim: str, where: str) -> None:
+    assert ct.verify(claim, update_map("many"), where=where).status == status

@@ -29,7 +29,9 @@ _WORD = re.compile(r"[ληβωκΔΘℓζ]|[A-Za-z][A-Za-z0-9]*(?:_[A-Za-z0-9]+)
 _SUBSCRIPT = re.compile(r"_(?:\{([^{}]{1,40})\}|([α-ω]+|[A-Za-z]+))")
 # A prime between a name and its indices: S'_{ij} is S_{ij}'.
 _PRIMED = re.compile(r"['′’](?=_)")
-_TRANSPOSE = re.compile(r"\.T\b|\s?(?:\^|\*\*)\s*(?:\{\s*T\s*\}|\(\s*T\s*\)|T\b|⊤)|ᵀ|⊤")
+_TRANSPOSE = re.compile(
+    r"\.T\b|\s?(?:\^|\*\*)\s*(?:\{\s*T\s*\}|\(\s*T\s*\)|T(?![A-Za-z0-9])|⊤)|ᵀ|⊤"
+)
 _SUM = re.compile(r"(?:Σ|∑|\bsum(?=_))")
 _TIME = {"t": False, "t+1": True, "next": True}
 
@@ -86,7 +88,7 @@ def matrix_tokens(text: str, at: int, vocabulary: Any) -> tuple[list[Token], int
     """Return the tokens of matrix notation that start at a position, or None."""
     here = at + 1
     if match := _TRANSPOSE.match(text, at):
-        return [Token("transpose", "T", here)], match.end()
+        return _transposed(text, match.end(), here)
     if text[at] == "@":
         return [Token("operator", "@", here)], here
     if text[at] in "·⋅∙":
@@ -98,6 +100,16 @@ def matrix_tokens(text: str, at: int, vocabulary: Any) -> tuple[list[Token], int
     if match := _WORD.match(text, at):
         return _name(text, match, vocabulary)
     return None
+
+
+def _transposed(text: str, end: int, here: int) -> tuple[list[Token], int]:
+    """Return a transpose with the step that may follow it: f^T_{t+1}."""
+    tokens = [Token("transpose", "T", here)]
+    if step := _SUBSCRIPT.match(text, end):
+        labels, after = labels_of(step.group(1) or step.group(2), end + 1)
+        if not labels:
+            return ([Token("prime", "'", here)] if after else []) + tokens, step.end()
+    return tokens, end
 
 
 def _name(text: str, match: re.Match[str], vocabulary: Any) -> tuple[list[Token], int] | None:
@@ -149,6 +161,26 @@ def _product(text: str, match: re.Match[str], vocabulary: Any) -> tuple[list[Tok
         tokens += [Token("operator", "*", here)] if offset else []
         tokens.append(Token("name", letter, here + offset))
     return [*tokens, Token("close", ")", here)], match.end()
+
+
+def check_arguments(tokens: Sequence[Token]) -> None:
+    """Refuse f(x), the output for a sample, which would be read as a product.
+
+    Raises
+    ------
+    ClaimError
+        With the position and what to write instead.
+    """
+    marks = ("index", "prime", "transpose")
+    plain = [t for t in tokens if t.kind not in marks]
+    for four in zip(plain, plain[1:], plain[2:], plain[3:], strict=False):
+        if [t.kind for t in four] != ["name", "open", "name", "close"]:
+            continue
+        if four[0].text == "f" and four[2].text == "X":
+            raise ClaimError(
+                f"f(x) at position {four[0].at} is not read as the output for a sample: write "
+                "f_{alpha}, or f_{alpha i} with several outputs"
+            )
 
 
 def with_sums(tokens: Iterable[Token]) -> list[Token]:

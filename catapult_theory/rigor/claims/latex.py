@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from catapult_theory.errors import ClaimError
 from catapult_theory.rigor.claims import size as limits
-from catapult_theory.rigor.claims.indices import index_token, labels_of, sum_tokens
+from catapult_theory.rigor.claims.indices import LABELS, index_token, labels_of, sum_tokens
 from catapult_theory.rigor.claims.text import (
     FUNCTIONS,
     bar_tokens,
@@ -258,6 +258,7 @@ class _Reader:
     def _named(self, word: str, at: int) -> list[Token]:
         """Return a name with its marks of time, then its power: f_{t+1}^2 and f^2_{t+1}."""
         out = [self._name(word, at)]
+        upper: list[Token] = []
         power: list[Token] = []
         while (following := self._peek()) is not None:
             if following.text == "_" and following.kind == "sign":
@@ -269,13 +270,15 @@ class _Reader:
             elif following.text == "^" and not power:
                 self._next += 1
                 power = self._power(following.at, 1)
-                if not power or power[0].kind == "prime":
+                if power and power[0].kind == "index":
+                    upper, power = upper + power, []
+                elif not power or power[0].kind == "prime":
                     out, power = out + power, []
             else:
                 break
         if sum(t.kind == "prime" for t in out) > 1:
             raise ClaimError(f"two marks of time at position {at}: a claim is about one step")
-        return out + power
+        return _joined(out, upper) + power
 
     def _subscripts(self) -> list[Token]:
         """Read the step of a group: {f}_{t+1} and (a - 4)_t."""
@@ -348,6 +351,9 @@ class _Reader:
             return [Token("prime", "'", at)]
         if self._vocabulary.is_matrix and plain in _TRANSPOSES:
             return [Token("transpose", "T", at)]
+        # Greek letters above a name of matrices are indices, first of all that of the sample.
+        if self._vocabulary.is_matrix and plain and LABELS.issuperset(plain):
+            return [index_token(plain, at)]
         self._next = start
         return []
 
@@ -392,6 +398,16 @@ class _Reader:
 
     def _peek(self) -> _Piece | None:
         return self._pieces[self._next] if self._next < len(self._pieces) else None
+
+
+def _joined(tokens: Sequence[Token], upper: Sequence[Token]) -> list[Token]:
+    """Return a name's tokens with its indices in one, those above first: x^mu_a is X[mu, a]."""
+    indices = [*upper, *(t for t in tokens if t.kind == "index")]
+    if not upper:
+        return list(tokens)
+    labels = ", ".join(t.text.strip("[]") for t in indices)
+    rest = [t for t in tokens if t.kind != "index"]
+    return [*rest, Token("index", f"[{labels}]", indices[0].at)]
 
 
 def tokens_at(character: str, at: int, vocabulary: Words) -> list[Token]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from fractions import Fraction
@@ -30,6 +30,9 @@ _SIZES = ((1, 1, 1), (1, 2, 1), (2, 1, 1), (2, 2, 1), (2, 2, 2), (2, 3, 2), (3, 
 _WIDTHS = (1, 4, 4, 9, 100)
 _RATES = ("1", "1/2", "2", "1/4", "3", "1/10", "3/2", "5")
 _DRAWS = 10
+# Hypotheses that are inequalities may leave a narrow region: more networks, with smaller data.
+_MORE_DRAWS = 30
+_SCALES = (Fraction(1), Fraction(1, 2), Fraction(1, 4), Fraction(1, 8))
 
 
 def states(
@@ -44,15 +47,42 @@ def states(
     is_exact : bool
         Whether what will be asked of them is rational.
     """
+    yield from _sweep(vocabulary, given, is_exact, (Fraction(1),), _DRAWS)
+    if given.kept:
+        yield from _sweep(vocabulary, given, is_exact, _SCALES, _MORE_DRAWS)
+
+
+def _sweep(
+    vocabulary: MatrixVocabulary,
+    given: Hypotheses,
+    is_exact: bool,
+    scales: Sequence[Fraction],
+    draws: int,
+) -> Iterator[State]:
+    """Yield so many networks of each size, with data of some of the scales."""
     rng = np.random.default_rng(_SEED)
-    for sizes, _ in itertools.product(_SIZES, range(_DRAWS)):
+    for sizes, _ in itertools.product(_SIZES, range(draws)):
         named = dict(zip(("m", "d", "k"), sizes, strict=True))
         own = {s: named.get(s, int(rng.integers(1, 4))) for s in vocabulary.sizes}
         own["n"] = int(rng.choice(_WIDTHS))
         prescribed = _prescribed(given, own, rng)
-        state = _constrained(_drawn(vocabulary, own, rng, is_exact, prescribed), given)
+        drawn = _drawn(vocabulary, own, rng, is_exact, prescribed)
+        if len(scales) > 1:
+            drawn = _scaled(drawn, rng, scales)
+        state = _constrained(drawn, given)
         if state is not None:
             yield state
+
+
+def _scaled(state: State, rng: np.random.Generator, scales: Sequence[Fraction]) -> State:
+    """Return the same layers with smaller data, output gradient and learning rate."""
+    matrices, scalars = dict(state.matrices), dict(state.scalars)
+    for name in ("X", "g"):
+        if name not in matrices:
+            continue
+        matrices[name] = matrices[name] * scales[int(rng.integers(len(scales)))]
+    scalars["eta"] = scalars["eta"] * scales[int(rng.integers(len(scales)))]
+    return replace(state, matrices=matrices, scalars=scalars, _found={})
 
 
 def _prescribed(

@@ -320,7 +320,9 @@ class MatrixReader:
             if _is_square(matrix.top) and left.labels == right.labels:
                 return
         if dict(left.top.sides) != dict(right.top.sides):
-            raise Misfit(f"{what} do not fit: {left.shape()} against {right.shape()}")
+            less, more = sorted((left.top, right.top), key=lambda t: len(t.sides))
+            unit = "; write I for the identity" if less.is_scalar and _is_square(more) else ""
+            raise Misfit(f"{what} do not fit: {left.shape()} against {right.shape()}{unit}")
 
     def _sum(self, left: Value, right: Value, sign: int, node: ast.BinOp) -> Value:
         if left.is_literal_zero:

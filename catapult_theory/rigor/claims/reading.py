@@ -15,6 +15,7 @@ from typing import Any
 import sympy as sp
 
 from catapult_theory.errors import ClaimError
+from catapult_theory.rigor.claims.indices import check_arguments
 from catapult_theory.rigor.claims.latex import is_latex, tokens_in
 from catapult_theory.rigor.claims.text import (
     Source,
@@ -60,6 +61,7 @@ class Claim:
 def source_of(tokens: Sequence[Token]) -> Source:
     """Return tokens in the parser's own spelling, products and steps written out."""
     check_nesting(tokens)
+    check_arguments(tokens)
     return Source.of(with_steps(with_products(tokens)))
 
 
