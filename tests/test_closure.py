@@ -324,6 +324,10 @@ U_, V_ = vectors("u v")
         (lambda: derive(models.uv(), optimizer="heavyball"), InputError, "heavy_ball"),
         (lambda: models.get("uvv"), InputError, "did you mean 'uv'"),
         (lambda: derive(models.uv(), "softmax_cross_entropy"), ModelError, "logistic"),
+        *(
+            (lambda loss=loss: derive(models.uv(), loss), InputError, "needs a label of +1 or -1")
+            for loss in ("logistic", "exponential", sp.cosh(f * y))
+        ),
         (lambda: derive("uv"), ModelError, "ct.Model"),
         (lambda: derive(models.uv(), sp.Symbol("z") ** 2), ModelError, "f and y alone"),
         (lambda: derive(models.uv(), y**2), ModelError, "does not depend"),

@@ -15,7 +15,7 @@ from typing import Any
 
 import sympy as sp
 
-from catapult_theory.errors import ModelError, NotClosed
+from catapult_theory.errors import InputError, ModelError, NotClosed
 from catapult_theory.symbolic import losses, optimizers
 from catapult_theory.symbolic.coordinates import Coordinates, choose_coordinates
 from catapult_theory.symbolic.curvature import sharpness
@@ -83,8 +83,18 @@ def derive(
             "matrix model, which takes data"
         )
     else:
+        _check_label(model, cost)
         found = _Derivation(model, cost, rule, _requested(model, observables)).update_map()
     return found.subs(model.values) if model.values else found
+
+
+def _check_label(model: Model, loss: Any) -> None:
+    """Refuse a label of 0 where the loss then does not depend on the output: nothing trains."""
+    if model.label == 0 and sp.simplify(loss.derivative().subs(y, 0)) == 0:
+        raise InputError(
+            f"the gradient of the loss {loss.name} vanishes at label 0: this loss needs a label "
+            "of +1 or -1: uv:1 or uv:label (in Python label=1 or label=True)"
+        )
 
 
 def _requested(model: Model, observables: Any) -> dict[str, Any]:
