@@ -180,9 +180,9 @@ def _failure_of_callable(
 def assert_phase(
     phase: Any, update_map: UpdateMap, start: Numbers, steps: int = 2000, data: Any = None
 ) -> None:
-    """Assert how training from a start behaves: lazy, catapult, oscillating or divergent.
+    """Assert how training from a start behaves: lazy, catapult, divergent, not done.
 
-    The update map is run in float64 and classified (theory, section 1).
+    The update map is run in float64 and classified (theory, section 1): a name of `Behaviour`.
 
     Parameters
     ----------

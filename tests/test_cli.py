@@ -96,6 +96,13 @@ def test_run_writes_what_the_library_computes(catapult, tmp_path):
     assert written["behaviour"].sel(n=1e6).values.tolist() == ["lazy", "catapult", "divergent"]
 
 
+@pytest.mark.parametrize("words", ["0", "50"])
+def test_run_names_a_run_that_needs_more_steps(catapult, words):
+    done = catapult("run uv --eta 0.01 --n 100 --f 0.5 --lam 2 --steps", words)
+    assert "unfinished" in done.out
+    assert "oscillating" not in done.out
+
+
 def test_run_prints_a_row_per_lane(catapult):
     done = catapult("run uv --eta 0.2,1.2,2.2 --n 1e6 --f 1 --lam 2")
     assert done.code == 0
@@ -151,6 +158,8 @@ BAD_INPUT = [
     ("derive uv --optimizer heavybal", "did you mean 'heavy_ball'"),
     ("derive uv --optimizer adam", "does not close"),
     ("derive uv --loss softmax_cross_entropy", "logistic"),
+    ("phases uv --loss logistic", "needs a label of +1 or -1: uv:1 or uv:label"),
+    ("analyse uv --loss exponential", "needs a label of +1 or -1: uv:1 or uv:label"),
     ("run uv --eta fast", "lo:hi:count"),
     ("run uv --eta 0:1:-2", "lo:hi:count"),
     ("run uv --eta 0", "positive"),

@@ -11,9 +11,10 @@ import xarray as xr
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from catapult_theory.codegen.run import run
 from catapult_theory.errors import InputError
 from catapult_theory.phases.bounds import phase_bounds
-from catapult_theory.phases.classification import classify
+from catapult_theory.phases.classification import Behaviour, classify
 from catapult_theory.phases.edge import obeys_edge_theorem
 from catapult_theory.phases.iteration import bounded, stepper
 from catapult_theory.phases.measure import first_edge, measure_edge
@@ -294,15 +295,15 @@ def test_lanes_that_leave_do_not_touch_the_others():
 
 def _runs(**changes):
     table = {
-        "status": [1, 1, 0, 2, 3],
-        "peak_loss": [0.5, 0.5 * (1 + 1e-8), 3.0, 1e100, np.nan],
-        "peak_step": [0, 4, 7, 20, 0],
-        "loss_start": [0.5] * 5,
+        "status": [1, 1, 0, 2, 3, 0],
+        "peak_loss": [0.5, 0.5 * (1 + 1e-8), 3.0, 1e100, np.nan, 0.5],
+        "peak_step": [0, 4, 7, 20, 0, 0],
+        "loss_start": [0.5] * 6,
     } | changes
     return xr.Dataset({k: ("eta", v) for k, v in table.items() if v is not None})
 
 
-WORDS = ["lazy", "catapult", "oscillating", "divergent", "invalid"]
+WORDS = ["lazy", "catapult", "oscillating", "divergent", "invalid", "unfinished"]
 
 
 def test_behaviour_follows_status_and_peak():
@@ -310,18 +311,40 @@ def test_behaviour_follows_status_and_peak():
     assert classify(_runs(loss_start=None)).values.tolist() == WORDS
 
 
+def test_every_behaviour_has_a_case_here():
+    assert set(WORDS) == {b.value for b in Behaviour}
+
+
+# eta, steps, label, start -> the name, of real runs at n = 100
+RUNS = [
+    ("few steps of a descent", 0.01, 50, 0.0, {"f": 0.5, "lam": 2.0}, "unfinished"),
+    ("no step", 0.01, 0, 0.0, {"f": 0.5, "lam": 2.0}, "unfinished"),
+    ("the same descent at its end", 0.01, 5000, 0.0, {"f": 0.5, "lam": 2.0}, "lazy"),
+    ("the middle of a catapult", 1.5, 4, 0.0, {"f": 0.5, "lam": 2.0}, "oscillating"),
+    ("a cycle around minima too sharp", 1.1, 3000, 10.0, {"f": 9.9, "lam": 2.1}, "oscillating"),
+]
+
+
+@pytest.mark.parametrize(
+    ("eta", "steps", "label", "start", "name"), [c[1:] for c in RUNS], ids=[c[0] for c in RUNS]
+)
+def test_a_run_that_is_not_done_is_named_by_what_its_loss_has_done(eta, steps, label, start, name):
+    result = run(uv(True), start, steps, backend="array", eta=eta, n=100, y=label)
+    assert classify(result).item() == name
+
+
 def test_a_rise_within_rounding_is_lazy():
-    rounded = _runs(peak_loss=[0.5, 0.5 * (1 + 1e-10), 3.0, 1e100, np.nan])
+    rounded = _runs(peak_loss=[0.5, 0.5 * (1 + 1e-10), 3.0, 1e100, np.nan, 0.5])
     assert classify(rounded).values[1] == "lazy"
 
 
 def test_classify_reads_the_codes_of_the_dataset_and_refuses_others():
-    runs = _runs(status=[0, 0, 1, 2, 3])
+    runs = _runs(status=[0, 0, 1, 2, 3, 1])
     runs["status"].attrs = {
         "flag_values": [0, 1, 2, 3], "flag_meanings": "converged undecided diverged invalid",
     }  # fmt: skip
     assert classify(runs).values.tolist() == WORDS
     with pytest.raises(InputError, match="status"):
-        classify(_runs(status=[1, 1, 0, 2, 9]))
+        classify(_runs(status=[1, 1, 0, 2, 9, 0]))
     with pytest.raises(InputError, match="lacks peak_loss"):
         classify(_runs(peak_loss=None))

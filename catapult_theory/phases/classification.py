@@ -1,4 +1,4 @@
-"""How runs behaved: lazy, catapult, oscillating, divergent or invalid (theory, section 1)."""
+"""How runs behaved: lazy, catapult, divergent, and those not done (theory, section 1)."""
 
 from __future__ import annotations
 
@@ -17,11 +17,13 @@ NEEDED = ("status", "peak_loss", "peak_step")
 class Behaviour(StrEnum):
     """What a run did; the prediction of the bounds has names of its own.
 
-    ``OSCILLATING`` is a run that neither converged nor diverged within its steps.
+    Two are for runs that neither converged nor diverged within their steps: ``UNFINISHED`` where
+    the loss never exceeded its start, ``OSCILLATING`` where it did and has not settled since.
     """
 
     LAZY = "lazy"
     CATAPULT = "catapult"
+    UNFINISHED = "unfinished"
     OSCILLATING = "oscillating"
     DIVERGENT = "divergent"
     INVALID = "invalid"
@@ -31,9 +33,11 @@ def classify(dataset: xr.Dataset) -> xr.DataArray:
     """Return the behaviour of every lane of a run.
 
     Lazy: converged with loss <= L_0 (1 + 1e-9) throughout; catapult: converged after exceeding
-    that; divergent and invalid: as the status says; oscillating: none of these (theory,
-    section 1). L_0 is ``loss_start`` where the run recorded it; otherwise a run is lazy if its
-    largest loss is the first one.
+    that; divergent and invalid: as the status says. Of runs that neither converged nor diverged
+    within their steps (theory, section 1), unfinished: the loss never exceeded that;
+    oscillating: it did, and is bounded. With more steps a slow descent becomes lazy and a
+    catapult on its way down catapult; a cycle stays. L_0 is ``loss_start`` where the run
+    recorded it; otherwise a run is lazy if its largest loss is the first one.
 
     Parameters
     ----------
@@ -69,6 +73,7 @@ def classify(dataset: xr.Dataset) -> xr.DataArray:
     codes = _codes(status)
     rose = _rose(dataset).broadcast_like(status).transpose(*status.dims)
     words = np.full(status.shape, Behaviour.OSCILLATING.value, dtype="<U11")
+    words[~rose.values] = Behaviour.UNFINISHED.value
     converged = status.values == codes["converged"]
     words[converged & ~rose.values] = Behaviour.LAZY.value
     words[converged & rose.values] = Behaviour.CATAPULT.value
