@@ -560,6 +560,38 @@ def test_constant_targets_get_no_advice_that_cannot_be_followed(value):
     assert "give more steps" not in found.advice
 
 
+def steep():
+    """A network that is sure of every sample after a few steps, whatever the learning rate."""
+    net = nn.Sequential(nn.Linear(4, 64), nn.Tanh(), nn.Linear(64, 2))
+    with torch.no_grad():
+        net[0].weight.mul_(50)
+        net[2].weight.mul_(20)
+    return net
+
+
+def test_a_loss_that_is_flat_at_the_end_has_curvature_zero_and_the_table_says_so(tmp_path):
+    found = ct.probe(steep, X, LABELS, "cross_entropy", seeds=2, steps=60, highest=40)
+    runs = [run for start in found.starts for run in start.runs if not run.diverged]
+    flat = [run for run in runs if run.eta_lam == 0]
+    assert flat
+    assert all(math.isnan(run.alignment) for run in flat)
+    assert all(math.isfinite(run.eta_lam) for run in runs)
+    text = str(found)
+    assert "nan" not in text
+    assert "flat to rounding" in text
+    assert "aligned ?" in text
+
+
+def test_a_loss_that_is_flat_at_the_start_is_refused():
+    torch.manual_seed(0)
+    net = steep().double()
+    with torch.no_grad():
+        net[2].weight.mul_(1e4)
+        labels = net(torch.as_tensor(X)).argmax(1).numpy()
+    with pytest.raises(InputError, match="flat there to rounding"):
+        ct.probe(net, X, labels, "cross_entropy", steps=10)
+
+
 def test_the_figure_has_its_panels(result, tmp_path):
     figure = ct.probe_figure(result)
     assert [axes.get_title() for axes in figure.axes] == [

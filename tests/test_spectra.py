@@ -23,6 +23,7 @@ pytest.importorskip("curvlinops")
 nn = torch.nn
 
 from catapult_theory.networks.spectra import spectrum  # noqa: E402
+from catapult_theory.networks.spectra_operators import rounding_of  # noqa: E402
 from catapult_theory.networks.torch_problem import torch_problem  # noqa: E402
 
 DENSE, METHODS = 1e-6, 1e-4
@@ -208,6 +209,47 @@ def test_spectra_say_nothing_of_what_they_import_and_all_that_the_user_wrote():
     )
     assert "torch.jit.script" not in done.stderr
     assert "one of the user" in done.stderr
+
+
+def saturated(scale):
+    """A network whose softmax is the surer of every sample the larger the scale, and right."""
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(4, 30), nn.Tanh(), nn.Linear(30, 3)).double()
+    inputs = torch.as_tensor(np.random.default_rng(0).normal(size=(12, 4)))
+    with torch.no_grad():
+        for parameter, factor in zip(net.parameters(), (100, 100, scale, scale), strict=True):
+            parameter.mul_(factor)
+        labels = net(inputs).argmax(1)
+    return torch_problem(net, inputs, labels, "cross_entropy")
+
+
+@pytest.mark.parametrize(("kind", "space"), [("ggn", "auto"), ("ggn", "parameters"),
+                                             ("hessian", "auto")])  # fmt: skip
+def test_an_eigenvalue_below_the_rounding_of_its_parts_is_zero_within_a_bound(kind, space):
+    flat, steep = (saturated(scale) for scale in (3000.0, 300.0))
+    found = spectrum(flat, kind, 3, space=space)
+    bound = found.residuals.max()
+    assert np.abs(found.values).max() <= bound
+    # The bound is N roundings of a curvature that is not cancelled, 3000^2 of the hidden units.
+    kernel = spectrum(flat, "ntk").top
+    assert bound <= 1e-11 * kernel
+    assert bound == rounding_of(flat, dict(flat.start), kind)
+    # Where nothing is lost the residual is what it was, and far below the rounding that may be.
+    kept = spectrum(steep, kind, 3, space=space)
+    assert kept.residuals.max() <= 1e-7 * kept.top
+    with pytest.raises(ct.CatapultError, match="not settled"):
+        spectrum(steep, kind, 3, space=space, tolerance=1e-20)
+
+
+def test_noise_is_an_eigenvalue_only_where_rounding_explains_it():
+    noise = np.random.default_rng(0).normal(size=(50, 50)) * 1e-16
+    kept = (lambda x: noise @ x, 50, 2, 1e-7, 0)
+    found = eigenvalues.leading_eigenpairs(*kept, rounding=lambda: 1e-14)
+    assert (found.residuals == 1e-14).all()
+    assert np.abs(found.values).max() < 1e-14
+    for lost in (0.0, 1e-16):
+        with pytest.raises(ct.CatapultError):
+            eigenvalues.leading_eigenpairs(*kept, rounding=lambda lost=lost: lost)
 
 
 def test_the_smaller_space_is_taken():

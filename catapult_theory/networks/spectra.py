@@ -26,6 +26,7 @@ from catapult_theory.networks.spectra_operators import (
     ggn_operator,
     hessian_operator,
     roots_of,
+    rounding_of,
     sample_operator,
 )
 from catapult_theory.networks.torch_part import Tensor
@@ -51,7 +52,8 @@ class Spectrum:
         In descending order.
     residuals : array, shape (count,)
         |A x - theta x| of each: an eigenvalue lies within it. That the values are the largest
-        rests on the Lanczos method from a random start.
+        rests on the Lanczos method from a random start. Where all values are below the rounding of
+        what the matrix is made of, that rounding: they are zero as far as can be computed.
     space : str
         "samples" or "parameters": where the products were taken.
     size : int
@@ -273,7 +275,10 @@ def spectrum(
         )
     precision = str(next(iter(where.values())).dtype).removeprefix("torch.")
     allowed = TOLERANCES[precision] if tolerance is None else tolerance
-    pairs = leading_eigenpairs(operator.action, operator.size, count, allowed)
+    pairs = leading_eigenpairs(
+        operator.action, operator.size, count, allowed,
+        rounding=lambda: rounding_of(problem, where, kind),
+    )  # fmt: skip
     return Spectrum(
         kind, pairs.values, pairs.residuals, operator.space, operator.size, needed,
         pairs.vectors, operator,

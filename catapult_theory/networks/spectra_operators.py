@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -213,6 +213,7 @@ def ggn_operator(problem: TorchProblem, point: Point, kind: str = "ggn") -> Oper
         "ggn" or "ntk".
     """
     torch, curvlinops = torch_part(), torch_part("curvlinops")
+    load_forward_rules()
     module = deepcopy(problem.module)
     free = dict(module.named_parameters())
     with torch.no_grad():
@@ -234,6 +235,45 @@ def ggn_operator(problem: TorchProblem, point: Point, kind: str = "ggn") -> Oper
         return image.detach().to("cpu", torch.float64).numpy()
 
     return Operator(action, problem.size, "parameters", lambda vector, value: vector)
+
+
+def rounding_of(problem: TorchProblem, point: Point, kind: str) -> float:
+    """Return how far rounding alone may move the eigenvalues of a curvature matrix.
+
+    A softmax of distant outputs has second derivatives p (1 - p) and slopes p - 1 that cancel, and
+    may be smaller than the rounding of what they are made of. At outputs of zero nothing cancels:
+    B is the matrix with the loss taken there and the network where it is. A product with it is a
+    chain of sums of N = P + mk terms at most, each off by N roundings of what it adds, so that
+    the eigenvalues are off by N eps norm(B). The norm is at most that of Frobenius, which is the
+    root of the mean square of B v over standard normal v; one v is drawn.
+
+    Parameters
+    ----------
+    problem : TorchProblem
+    point : dict of str to tensor
+    kind : str
+        "ntk", "ggn" or "hessian".
+
+    Returns
+    -------
+    float
+        Infinite nowhere: zero where the loss has no finite derivatives at outputs of zero.
+    """
+    torch = torch_part()
+    draw = np.random.Generator(np.random.Philox(0)).standard_normal(problem.size)
+    along = jvp(problem, point, unflat(draw, point))
+    zero = torch.zeros_like(along)
+    bent = along / problem.samples
+    if kind != "ntk":
+        bent = problem.loss.curvature(zero, problem.Y, along)
+    image = flat(_pullback(problem, point)(bent))
+    if kind == "hessian":
+        slopes = problem.samples * problem.loss.gradient(zero, problem.Y)
+        fixed = TorchLoss("along", lambda f, g: (f * g).sum() / len(f))
+        image = image + hessian_operator(replace(problem, loss=fixed, Y=slopes), point).action(draw)
+    length = float(np.linalg.norm(image))
+    terms = problem.size + problem.samples * problem.outputs
+    return terms * torch.finfo(along.dtype).eps * length if np.isfinite(length) else 0.0
 
 
 @contextmanager

@@ -76,7 +76,8 @@ def _draw_start(one: xr.Dataset, index: int, panels: tuple[Any, Any, Any]) -> No
     kept = one.isel(run=np.flatnonzero(alive))
     gone = one.isel(run=np.flatnonzero(~alive))
     peak.plot(kept.eta_lam0, np.minimum(kept.peak, HIGHEST_PEAK), **style)
-    curvature.plot(kept.eta_lam0, kept.eta_lam, **style)
+    known = np.isfinite(kept.eta_lam.values)
+    curvature.plot(kept.eta_lam0[known], kept.eta_lam[known], **style)
     score.plot(kept.eta_lam0, kept.score, **style, label="trained")
     for axes in panels:
         axes.plot(

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from catapult_theory.errors import CatapultError, InputError
-from catapult_theory.networks.spectra import spectrum
+from catapult_theory.networks.spectra import Spectrum, spectrum
 from catapult_theory.networks.torch_optimizers import FULL_BATCH, TorchOptimizer
 from catapult_theory.networks.torch_part import Tensor, torch_part
 from catapult_theory.networks.torch_problem import TorchProblem
@@ -159,10 +159,11 @@ def prepare(problem: TorchProblem, optimizer: TorchOptimizer = FULL_BATCH) -> St
 
     def measure() -> dict[str, Any]:
         top = leading(problem, problem.start, subspace(problem))
-        if not top.top > 0:
+        if not top.top > 0 or _is_lost(top):
             raise InputError(
-                "the tangent kernel is zero at the start, so that training does nothing: "
-                "initialise the network with weights that let gradients through"
+                "the tangent kernel is zero at the start, or the loss flat there to rounding, so "
+                "that training does nothing: initialise the network with weights that let "
+                "gradients through"
             )
         ntk, hessian = (spectrum(problem, kind) for kind in ("ntk", "hessian"))
         residual = max(float(s.residuals.max()) for s in (top, ntk, hessian))
@@ -293,9 +294,18 @@ def trained(start: Start, eta: float, steps: int) -> dict[str, Any]:
     found["score"] = score(problem, ran.outputs)
     with _left_out():
         top = leading(problem, ran.final, subspace(problem), END_TOLERANCE)
+        if _is_lost(top):
+            # Zero as far as can be computed: a direction at its top means nothing.
+            found["curvature"] = 0.0
+            return found
         found["curvature"] = top.top
         found["alignment"] = alignment(problem, ran.final, top)
     return found
+
+
+def _is_lost(found: Spectrum) -> bool:
+    """Return whether the largest eigenvalue lies within the rounding of what it is made of."""
+    return found.top < float(found.residuals.max())
 
 
 @contextmanager

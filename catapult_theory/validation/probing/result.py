@@ -50,14 +50,15 @@ class ProbeRun:
     ----------
     eta : float
     eta_lam0, eta_lam : float
-        eta times the top of the Gauss-Newton matrix before and after; NaN after a divergence.
+        eta times the top of the Gauss-Newton matrix before and after; the latter zero where it is
+        so to rounding, NaN after a divergence or where its bound was not met.
     diverged, useful : bool
         Whether the loss passed the ceiling; whether the run ended at the stated score or above.
     losses : tuple of float
     score : float
         Accuracy, or variance explained, at the end.
     alignment : float
-        Share of the squared gradient in the top eigenspace at the end.
+        Share of the squared gradient in the top eigenspace at the end; NaN where either is zero.
     """
 
     eta: float
@@ -224,9 +225,28 @@ class ProbeResult:
             head = ("eta", "eta lam_0", "eta lam", "outcome", "peak L/L_0", "at step",
                     "later rises", self.score, "aligned")  # fmt: skip
             lines += _aligned(head, [_run_row(run) for run in start.runs])
+        lines += ["", *notes] if (notes := self._notes()) else []
         if self.stopped != "finished":
             lines += ["", "interrupted: repeat the call to go on from here"]
         return "\n".join([*lines, "", f"advice: {self.advice}"])
+
+    def _notes(self) -> list[str]:
+        """Return what the table has no number for, in words."""
+        alive = [run for start in self.starts for run in start.runs if not run.diverged]
+        notes = []
+        if any(math.isnan(run.eta_lam) for run in alive):
+            notes.append(
+                "eta lam ?: the curvature at the end, small beside what it is made of, is known to "
+                "fewer digits than are shown"
+            )
+        if any(run.eta_lam == 0 for run in alive):
+            notes.append(
+                "eta lam 0.000: at the end the loss is flat to rounding, as of a softmax that is "
+                "sure of every sample"
+            )
+        if any(math.isnan(run.alignment) for run in alive):
+            notes.append("aligned ?: the gradient or the curvature at the end is zero or not known")
+        return notes
 
 
 def _name(start: StartProbe) -> str:
@@ -247,10 +267,14 @@ def _run_row(run: ProbeRun) -> tuple[str, ...]:
     word = _word(run, curve)
     later = f"{curve.later_rises}, to {curve.later_peak:.2g}x" if curve.later_rises else "0"
     return (
-        *numbers, f"{run.eta_lam:.3f}", word if run.useful else f"{word}, not useful",
+        *numbers, _or_unknown(run.eta_lam, 3), word if run.useful else f"{word}, not useful",
         f"{curve.peak:.3g}", str(curve.peak_step), later, f"{run.score:.3f}",
-        f"{run.alignment:.2f}",
+        _or_unknown(run.alignment, 2),
     )  # fmt: skip
+
+
+def _or_unknown(value: float, digits: int) -> str:
+    return "?" if math.isnan(value) else f"{value:.{digits}f}"
 
 
 def _word(run: ProbeRun, curve: LossCurve) -> str:
