@@ -348,3 +348,15 @@ def test_classify_reads_the_codes_of_the_dataset_and_refuses_others():
         classify(_runs(status=[1, 1, 0, 2, 9, 0]))
     with pytest.raises(InputError, match="lacks peak_loss"):
         classify(_runs(peak_loss=None))
+
+
+@pytest.mark.parametrize("name", ["lam", "n"])
+@pytest.mark.parametrize("value", [-2.0, 0.0, [1.0, -2.0]])
+def test_a_kernel_or_a_width_that_no_network_has_is_refused(name, value):
+    uv, given = derive(models.uv(label=True)), {"lam": 2.0, "f": 0.0, "y": 1.0, "n": 100.0}
+    assert predict_phase(uv, eta=0.5, **given) == "lazy"
+    with pytest.raises(InputError, match=f"{name} must be positive"):
+        predict_phase(uv, eta=1.0, **{**given, name: value})
+    if not isinstance(value, list):
+        with pytest.raises(InputError, match=f"{name} must be positive"):
+            phase_bounds(uv, **{**given, name: value})

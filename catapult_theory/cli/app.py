@@ -70,6 +70,20 @@ def show(table: Any) -> None:
     (Console(width=WIDE) if aside else console).print(table)
 
 
+def progress_bar() -> Any:
+    """Return a bar of progress on standard error; without a terminal it shows nothing at all.
+
+    Returns
+    -------
+    rich.progress.Progress
+    """
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    return Progress(console=console, transient=True, disable=not console.is_terminal)
+
+
 def model_of(name: str, inputs: int | None = None, outputs: int = 1) -> Any:
     """Return the zoo model that a name on the command line means.
 

@@ -184,6 +184,8 @@ def phases(
     optimizer: OptimizerName = "gd",
 ) -> None:
     """Print the bounds of the phases, in symbols or numbers, and predicted phases."""
+    import numpy as np
+
     from catapult_theory.phases.bounds import phase_bounds
     from catapult_theory.phases.predict import predict_phase
     from catapult_theory.symbolic.closure import derive as derive_map
@@ -191,15 +193,14 @@ def phases(
     found = derive_map(model_of(model), loss, optimizer)
     options = {"lam": lam, "f": f, "y": y, "n": n, "beta": beta, "omega": omega}
     given: dict[str, Any] = {k: v for k, v in options.items() if v is not None}
-    typer.echo(str(phase_bounds(found)))
+    # All that may be refused comes before the first line that is printed.
+    lines = [str(phase_bounds(found))]
     if given:
-        typer.echo("\nat " + ", ".join(f"{k} = {v:g}" for k, v in given.items()))
+        lines.append("\nat " + ", ".join(f"{k} = {v:g}" for k, v in given.items()))
         numeric = phase_bounds(found, **given)
-        for bound in (numeric.eta_crit, numeric.eta_max, numeric.eta_stable):
-            typer.echo(_in_numbers(bound))
+        lines += map(_in_numbers, (numeric.eta_crit, numeric.eta_max, numeric.eta_stable))
     if eta is not None:
-        import numpy as np
-
         rates = np.atleast_1d(numbers(eta))
-        for rate, phase in zip(rates, predict_phase(found, eta=rates, **given), strict=True):
-            typer.echo(f"eta = {rate:g}: {phase}")
+        predicted = predict_phase(found, eta=rates, **given)
+        lines += [f"eta = {r:g}: {phase}" for r, phase in zip(rates, predicted, strict=True)]
+    typer.echo("\n".join(lines))

@@ -6,10 +6,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import Progress
 
-from catapult_theory.cli.app import app, numbers
+from catapult_theory.cli.app import app, numbers, progress_bar
 from catapult_theory.cli.files import check_target, save_netcdf
 from catapult_theory.errors import InputError, OutputError
 
@@ -42,7 +40,7 @@ def limit(
         check_target(target)
     sizes = [_width(n) for n in np.atleast_1d(numbers(widths))]
     whole = load(data) if data.endswith(".npz") else images(data, samples)
-    with Progress(console=Console(stderr=True), transient=True) as bar:
+    with progress_bar() as bar:
         task = bar.add_task("training networks", total=None)
         found = limit_curves(
             whole, loss, sizes, seeds, eta, steps,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from catapult_theory.cli.app import app, show
+from catapult_theory.cli.app import app, progress_bar, show
 
 if TYPE_CHECKING:
     from catapult_theory.rigor.proofs.registry import Proof
@@ -25,15 +25,13 @@ def prove(
     ] = False,
 ) -> None:
     """Check the proofs of statements with Coq, and list the axioms that they rest on."""
-    from rich.console import Console
-    from rich.progress import Progress
 
     from catapult_theory.rigor.proofs.registry import check_each, known
 
     wanted = known(ids)
     found: list[Proof] = []
     try:
-        with Progress(console=Console(stderr=True), transient=True) as progress:
+        with progress_bar() as progress:
             task = progress.add_task("checking with coqc", total=len(wanted))
             for proofs in check_each(wanted):
                 found += proofs

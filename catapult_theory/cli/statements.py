@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from catapult_theory.cli.app import app, show
+from catapult_theory.cli.app import app, progress_bar, show
 
 if TYPE_CHECKING:
     from catapult_theory.rigor.statements.statement import Checked, Statement
@@ -30,8 +30,6 @@ def statements(
     Exit code 1 if a check fails, 3 if the check of a proved, decided or certified statement
     cannot run.
     """
-    from rich.console import Console
-    from rich.progress import Progress
 
     from catapult_theory.rigor.statements.registry import check_statements, chosen
 
@@ -44,7 +42,7 @@ def statements(
         return
     found: dict[str, Checked] = {}
     try:
-        with Progress(console=Console(stderr=True), transient=True) as progress:
+        with progress_bar() as progress:
             task = progress.add_task("checking", total=len(wanted))
             for checked in check_statements(ids):
                 found[checked.statement.id] = checked

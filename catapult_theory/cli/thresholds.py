@@ -7,11 +7,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.progress import Progress
 from rich.table import Table
 
-from catapult_theory.cli.app import app, show
+from catapult_theory.cli.app import app, progress_bar, show
 from catapult_theory.cli.files import check_target
 from catapult_theory.errors import OutputError
 
@@ -35,7 +33,7 @@ def thresholds(
     cases = threshold_cases(quick=quick, n=width, seeds=seeds)
     found: list[Threshold] = []
     try:
-        with Progress(console=Console(stderr=True), transient=True) as bar:
+        with progress_bar() as bar:
             task = bar.add_task("training networks", total=len(cases))
             for what, measure in cases:
                 bar.update(task, description=what)

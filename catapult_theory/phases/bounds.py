@@ -13,6 +13,7 @@ a bound takes a second. At the minima both must agree, which the tests see to.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -181,7 +182,7 @@ def phase_bounds(update_map: UpdateMap, **values: Any) -> PhaseBounds:
     Raises
     ------
     InputError
-        For a name that the map does not have.
+        For a name that the map does not have, a kernel or a width that no network has.
 
     Examples
     --------
@@ -197,6 +198,7 @@ def phase_bounds(update_map: UpdateMap, **values: Any) -> PhaseBounds:
     unknown = sorted(set(values) - set(known))
     if unknown:
         raise InputError(f"unknown {', '.join(unknown)}; this map has {', '.join(known)}")
+    check_signs(values)
     found = _matrix_bounds(update_map) if update_map.is_matrix else _scalar_bounds(update_map)
     if not values:
         return found
@@ -205,6 +207,31 @@ def phase_bounds(update_map: UpdateMap, **values: Any) -> PhaseBounds:
         *(_at(bound, table) for bound in (found.eta_crit, found.eta_max, found.eta_stable))
     )
     return _measured(update_map, numeric, values)
+
+
+def check_signs(values: Mapping[str, Any]) -> None:
+    """Refuse numbers that no network has: eta, n, and the tops of its kernel and curvature.
+
+    Parameters
+    ----------
+    values : mapping of str to number or array
+
+    Raises
+    ------
+    InputError
+        For one that is not positive.
+
+    Examples
+    --------
+    >>> check_signs({"lam": -2.0})
+    Traceback (most recent call last):
+    ...
+    catapult_theory.errors.InputError: lam must be positive, got -2
+    """
+    for name in ("eta", "n", "lam", "ggn"):
+        given = np.asarray(values.get(name, 1.0), dtype=float)
+        if np.any(given <= 0):
+            raise InputError(f"{name} must be positive, got {given.min():g}")
 
 
 def _at(bound: Bound, table: dict[Any, Any]) -> Bound:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from catapult_theory.errors import InputError
-from catapult_theory.phases.bounds import Bound, PhaseBounds, phase_bounds
+from catapult_theory.phases.bounds import Bound, PhaseBounds, check_signs, phase_bounds
 from catapult_theory.symbolic.update_map import UpdateMap
 
 
@@ -48,7 +48,7 @@ def predict_phase(update_map: UpdateMap, **values: Any) -> Any:
     Raises
     ------
     InputError
-        If a value is missing, or eta or n is not positive.
+        If a value is missing, or eta, n or lam is not positive.
 
     Examples
     --------
@@ -88,9 +88,7 @@ def _checked(update_map: UpdateMap, values: dict[str, Any]) -> Any:
         raise InputError(f"unknown {', '.join(unknown)}; this map has {', '.join(sorted(known))}")
     if "eta" not in values:
         raise InputError("predict_phase() needs the learning rate: give eta=")
-    for name in ("eta", "n"):
-        if name in values and np.any(values[name] <= 0):
-            raise InputError(f"{name} must be positive")
+    check_signs(values)
     return values["eta"]
 
 

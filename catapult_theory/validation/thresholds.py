@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import sympy as sp
 
+from catapult_theory.errors import InputError
 from catapult_theory.networks import (
     TrainingStatus,
     gaussian_start,
@@ -165,12 +166,21 @@ def threshold_cases(
     -------
     list of pairs
 
+    Raises
+    ------
+    InputError
+        For a width or a number of networks below 1.
+
     Examples
     --------
     >>> threshold_cases(quick=True)[0][0]
     'uv, gd'
     """
+    if n < 1:
+        raise InputError(f"the width must be a whole number of at least 1, got {n}")
     count = seeds if seeds is not None else (2 if quick else 5)
+    if count < 1:
+        raise InputError(f"a threshold needs at least 1 network, got {count}")
     tolerance, steps = (0.04, 600) if quick else (0.01, 2000)
     linear = partial(linear_threshold, n=n, seeds=count, tolerance=tolerance, steps=steps)
     plain, labelled = models.uv(), models.uv(label=True)
