@@ -117,6 +117,27 @@ def test_largest_eigenvalues_and_convex_functions_are_bounded(claim: str, status
     assert ct.verify(claim, uv()).status == status
 
 
+SIGNED = [
+    ("logistic", "lam' >= lam", "f*y >= 0", UNDER),
+    ("logistic", "lam' <= lam", "f*y <= 0", FAILS),
+    ("logistic", "loss <= log(2)", "f*y >= 0", UNDER),
+    ("logistic", "loss <= log(2) - 1/1000", "f*y >= 0", FAILS),
+    ("logistic", "g^2 <= y^2/4", "f*y >= 0", UNDER),
+    ("logistic", "g^2 <= y^2/5", "f*y >= 0", FAILS),
+    ("exponential", "loss <= 1", "f*y >= 0", UNDER),
+    ("exponential", "loss <= 1", None, FAILS),
+    ("exponential", "lam' >= lam", "f*y >= 0", UNDER),
+    ("exponential", "lam' >= lam", "f*y <= 0", FAILS),
+    ("squared", "sharpness >= lam", "f*y <= 0", UNDER),
+    ("squared", "sharpness >= lam", None, FAILS),
+]
+
+
+@pytest.mark.parametrize(("loss", "claim", "where", "status"), SIGNED)
+def test_a_product_of_known_sign_is_used(loss, claim, where, status) -> None:
+    assert ct.verify(claim, ct.models.uv(label=True), loss=loss, where=where).status == status
+
+
 def test_a_claim_that_grows_too_large_says_so_and_not_something_else() -> None:
     with pytest.raises(ct.ClaimError, match="too large"):
         ct.verify("S = (S'+1)**16", linear())

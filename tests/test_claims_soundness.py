@@ -140,6 +140,12 @@ def _at(polynomial, numbers: np.ndarray) -> np.ndarray:
         (X**3 - 3 * X + 2, [X], False, True),
         (X**3 - 3 * X + 2, [X], True, False),
         (X**4 - 2 * X**2 * Y + Y**2, [], False, True),
+        (2 * X * Y + Y**2, [X * Y], False, True),
+        (2 * X * Y + Y**2, [-X * Y], False, False),
+        (Y**2 - 2 * X * Y, [-X * Y], False, True),
+        (X * Y * Z, [X * Y], False, False),
+        (X * Y * Z, [X * Y, Z], False, True),
+        (X * Y + Z**2, [X * Y], True, False),
     ],
 )
 def test_prover_decides_known_cases(goal, known, strict, proved) -> None:

@@ -89,8 +89,9 @@ def _choices(goal: sp.Expr) -> tuple[bool, list[sp.Expr]] | None:
 
 
 def _tangents(goal: sp.Expr) -> list[sp.Expr]:
-    """Return what is nonnegative by convexity: exp(x) - 1 - x, and x - 1 - log(x)."""
-    above = [e - 1 - e.args[0] for e in sorted(goal.atoms(sp.exp), key=str)]
+    """Return what is nonnegative by convexity: exp(x) - 1 - x for x and -x, x - 1 - log(x)."""
+    inside = [e.args[0] for e in sorted(goal.atoms(sp.exp), key=str)]
+    above = [sp.exp(x) - 1 - x for y in inside for x in (y, -y)]
     return above + [e.args[0] - 1 - e for e in sorted(goal.atoms(sp.log), key=str)]
 
 

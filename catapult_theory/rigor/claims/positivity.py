@@ -155,12 +155,13 @@ class Prover:
         return None
 
     def _by_terms(self, goal: PolyElement, strict: bool, region: Region) -> str | None:
-        signs = _signs(region)
+        signs, products = _signs(region), _products(region)
         positive = False
         for exponents, number in goal.terms():
-            if number < 0 or any(e % 2 and i not in signs for i, e in enumerate(exponents)):
+            found = _sign_of_term(exponents, number > 0, signs, products)
+            if found is None:
                 return None
-            positive |= all(signs.get(i, False) for i, e in enumerate(exponents) if e)
+            positive |= found
         return "nonnegative terms" if positive or not strict else None
 
     def _by_factors(
@@ -409,6 +410,34 @@ def _signs(region: Region) -> dict[int, bool]:
                 at = exponents.index(1)
                 signs[at] = signs.get(at, False) or known.strict
     return signs
+
+
+def _products(region: Region) -> list[tuple[tuple[int, ...], bool, bool]]:
+    """Return the products of generators of known sign: exponents, whether >= 0, whether strict."""
+    terms = [(k.polynomial, k.strict) for k in region if k.polynomial.is_term]
+    own = [(p.monoms()[0], p.LC > 0, strict) for p, strict in terms]
+    return [
+        (exponents, up, strict) for exponents, up, strict in own if sum(exponents) > 1 or not up
+    ]
+
+
+def _sign_of_term(
+    exponents: tuple[int, ...],
+    up: bool,
+    signs: Mapping[int, bool],
+    products: Sequence[tuple[tuple[int, ...], bool, bool]],
+) -> bool | None:
+    """Return whether a term is positive, or None if it is not seen to be nonnegative.
+
+    It is where its symbols are, or where a product of known sign is and the rest of it.
+    """
+    for taken, sign, strict in ((tuple(0 for _ in exponents), True, True), *products):
+        rest = [e - t for e, t in zip(exponents, taken, strict=True)]
+        if sign != up or min(rest, default=0) < 0:
+            continue
+        if all(e % 2 == 0 or i in signs for i, e in enumerate(rest)):
+            return strict and all(signs.get(i, False) for i, e in enumerate(rest) if e)
+    return None
 
 
 def _symbols(polynomial: PolyElement) -> set[int]:
