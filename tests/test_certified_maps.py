@@ -162,11 +162,14 @@ def test_orbits_do_what_their_cells_say(maps, kappa):
     assert (maps[kappa].kind_at(x, y) != "open").sum() > 2000
 
 
-def test_a_figure_names_every_class_with_its_area(maps):
+@pytest.mark.parametrize("kappa", [0.3, 1.1])
+def test_a_figure_names_every_class_that_the_map_has_with_its_area(maps, kappa):
     from catapult_theory.report.certified_maps import certified_map
 
-    texts = [t.get_text() for t in certified_map(maps[0.3]).axes[0].get_legend().get_texts()]
-    assert [t.split(":")[0] for t in texts] == list(KINDS)
+    (legend,) = certified_map(maps[kappa]).legends
+    named = [text.get_text().split(":")[0] for text in legend.get_texts()]
+    assert named == [kind for kind in KINDS if maps[kappa].area[kind] > 0]
+    assert ("cycles" in named) == (kappa > 1)
 
 
 def test_a_map_for_another_label_would_be_contradicted(maps):

@@ -553,6 +553,12 @@ def test_the_advice_is_a_rate_that_trained_every_start(ranges, words):
     assert words in advised(*ranges)
 
 
+def test_the_figure_names_no_divergence_where_there_was_none():
+    found = ct.probe(small, X, Y, "mse", seeds=1, steps=10, highest=0.8)
+    (legend,) = ct.probe_figure(found).legends
+    assert "diverged" not in {text.get_text() for text in legend.get_texts()}
+
+
 @pytest.mark.parametrize("value", [0.0, 2.0])
 def test_constant_targets_get_no_advice_that_cannot_be_followed(value):
     found = ct.probe(small, X, np.full((M, 2), value), "mse", seeds=1, steps=10, highest=2)
@@ -597,6 +603,11 @@ def test_the_figure_has_its_panels(result, tmp_path):
     assert [axes.get_title() for axes in figure.axes] == [
         "the loss", "the curvature", "what is learned",
     ]  # fmt: skip
+    (legend,) = figure.legends
+    named = {text.get_text() for text in legend.get_texts()}
+    assert {"trained, start 0", "trained, start 1"} <= named
+    gone = any(run.diverged for start in result.starts for run in start.runs)
+    assert ("diverged" in named) == gone
     figure.savefig(tmp_path / "probe.png")
     assert (tmp_path / "probe.png").stat().st_size > 10_000
 

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import xarray as xr
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.legend import Legend
 from matplotlib.text import Text
 
+import catapult_theory as ct
 from catapult_theory.report import figures
+from catapult_theory.report.certified_maps import certified_map as drawn_map
+from catapult_theory.report.evidence_figure import HIGHEST, LOWEST, SCALE, evidence_figure
 from catapult_theory.report.style import COLOURS, save, styled
+from catapult_theory.validation.evidence.published import load
+
+EVIDENCE = Path(__file__).parents[1] / "evidence" / "results.json"
 
 
 def trajectories():
@@ -91,7 +99,70 @@ def scaling():
     return figures.scaling(xr.Dataset(variables, {"n": widths, "seed": np.arange(9)}))
 
 
-ALL = [trajectories, final_curvature, phase_plane, exactness, courses, boundary, scaling]
+def limit_curves():
+    rng = np.random.default_rng(0)
+    widths, steps = np.array([256.0, 512.0, 1024.0, 2048.0]), np.arange(41)
+    exact = np.broadcast_to(2.3 * np.exp(-steps / 20), (4, 3, 41))
+    gap = rng.normal(size=(4, 3, 1)) * steps / 40 * (50 / widths)[:, None, None]
+    axes = ("n", "seed", "step")
+    dataset = xr.Dataset(
+        {"trained": (axes, exact + gap), "exact": (axes, exact), "control": (axes, 0.9 * exact)},
+        {"n": widths, "seed": np.arange(3), "step": steps},
+        {"slope_exact": "-1.02 (95 %)", "slope_control": "-0.01 (95 %)"},
+    )
+    return figures.limit_curves(dataset)
+
+
+def certified_map():
+    return drawn_map(ct.certify(0.3, levels=8, budget=600.0))
+
+
+def evidence():
+    return evidence_figure(load(EVIDENCE))
+
+
+ALL = [
+    *(trajectories, final_curvature, phase_plane, exactness, courses, boundary, scaling),
+    *(limit_curves, certified_map, evidence),
+]
+
+
+@pytest.mark.parametrize(
+    "draw", [exactness, limit_curves, certified_map, evidence], ids=lambda f: f.__name__
+)
+def test_legends_stand_clear_of_what_is_drawn_and_of_the_edge(draw):
+    figure = draw()
+    with styled():
+        canvas = FigureCanvasAgg(figure)
+        canvas.draw()
+        renderer = canvas.get_renderer()
+        legends = figure.findobj(Legend)
+        assert legends
+        for legend in legends:
+            box = legend.get_window_extent(renderer)
+            assert all(not box.overlaps(axes.get_window_extent(renderer)) for axes in figure.axes)
+            assert figure.bbox.x0 + 2 < box.x0 < box.x1 < figure.bbox.x1 - 2
+
+
+def test_rows_of_exactness_stand_clear_of_the_frame():
+    (axes,) = exactness().axes
+    bottom, top = axes.get_ylim()
+    assert (bottom, top) == (1.7, -0.7)  # half a row for its marks, and some air
+
+
+def test_an_interval_that_goes_on_at_an_edge_has_an_arrow_there():
+    result = load(EVIDENCE)
+    (axes,) = evidence_figure(result).axes
+    arrows = [line for line in axes.lines if line.get_marker() == "<"]
+    ends = [
+        found.medians[width]
+        for found in result.rows
+        for width in found.medians
+        if found.row.measure.statistic in SCALE and found.verdict != "not measured"
+    ]
+    assert len(arrows) == sum(median.low < LOWEST for median in ends) > 0
+    on_the_right = {line.get_ydata()[0] for line in axes.lines if line.get_marker() == ">"}
+    assert len(on_the_right) >= sum(median.high > HIGHEST for median in ends) > 0
 
 
 def texts_outside(figure) -> list[str]:
@@ -142,7 +213,7 @@ def test_every_axis_has_a_name_or_shares_one(draw):
     assert (
         figure.get_supylabel()
         or any(axes.get_ylabel() for axes in figure.axes)
-        or (draw is exactness)
+        or draw in (exactness, evidence)
     )
 
 

@@ -37,7 +37,7 @@ def certified_map(phase_map: Any) -> Figure:
     y = y0 + (y1 - y0) * (np.arange(PIXELS) + 0.5) / PIXELS
     kind = phase_map.kind[phase_map.cell_at(*np.meshgrid(x, y))]
     with styled():
-        figure = Figure(figsize=(7.6, 5.2))
+        figure = Figure(figsize=(5.8, 6.0))
         axes = figure.subplots()
         axes.imshow(
             kind,
@@ -51,7 +51,7 @@ def certified_map(phase_map: Any) -> Figure:
         )
         axes.grid(visible=False)
         area = phase_map.area
-        axes.legend(
+        figure.legend(
             handles=[
                 Patch(
                     facecolor=SHADES[name],
@@ -60,9 +60,10 @@ def certified_map(phase_map: Any) -> Figure:
                     label=f"{name}: {100 * area[name]:.2f} %",
                 )
                 for name in SHADES
+                if area[name] > 0
             ],
-            loc="center left",
-            bbox_to_anchor=(1.02, 0.5),
+            loc="outside lower center",
+            ncols=2,
         )
         axes.set(
             xlabel=r"$X=a+2q$",

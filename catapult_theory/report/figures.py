@@ -16,6 +16,9 @@ LARGEST_SHOWN = 1e12
 # An error of exactly zero is drawn here, on the logarithmic axis.
 FLOOR = 1e-17
 
+# A legend under the name of the axis, where no curve can be.
+BELOW: Any = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.17)}
+
 
 def trajectories(dataset: xr.Dataset, labels: Sequence[str]) -> Figure:
     """Draw loss and eta lambda against the step, one curve for each learning rate.
@@ -227,8 +230,9 @@ def exactness(dataset: xr.Dataset) -> Figure:
         axes.set(
             xscale="log", xlabel="largest error over the running maximum", xlim=(FLOOR / 2, 10)
         )
-        axes.invert_yaxis()
-        axes.legend(loc="upper center", bbox_to_anchor=(0.4, 1.16), ncols=3)
+        # The marks of the first and the last row stand clear of the frame.
+        axes.set_ylim(len(rows) - 0.3, -0.7)
+        figure.legend(loc="outside upper center", ncols=3)
     return figure
 
 
@@ -338,7 +342,7 @@ def _excess_of_loss(axes: Any, dataset: xr.Dataset) -> None:
         axes.plot(dataset.step, share.sel(n=n).mean("seed"), color=shade, label=f"$n = {n:.0f}$")
     axes.axhline(0.0, color=COLOURS["mark"], linestyle="--", linewidth=1.3, label="exact, large n")
     axes.set(xlabel="step", ylabel="(trained - exact) loss / first loss")
-    axes.legend(fontsize=9, ncols=2)
+    axes.legend(fontsize=9, ncols=3, **BELOW)
 
 
 def _fall_with_width(axes: Any, dataset: xr.Dataset) -> None:
@@ -358,4 +362,4 @@ def _fall_with_width(axes: Any, dataset: xr.Dataset) -> None:
     axes.set(xscale="log", yscale="log", xlabel="width $n$", ylabel="largest distance")
     axes.set_xticks(widths, [f"{n:.0f}" for n in widths])
     axes.minorticks_off()
-    axes.legend(fontsize=9)
+    axes.legend(fontsize=9, ncols=2, **BELOW)

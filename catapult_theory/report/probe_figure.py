@@ -46,7 +46,7 @@ def probe_figure(result: Any) -> Figure:
         peak, curvature, score = figure.subplots(1, 3, sharex=True)
         for i in range(dataset.sizes["start"]):
             one = dataset.isel(run=np.flatnonzero(dataset.of_start.values == i))
-            _draw_start(one, i, (peak, curvature, score))
+            _draw_start(one, i, (peak, curvature, score), _name(result.starts[i].seed))
         peak.set(yscale="log", ylabel="peak of the loss over its start", title="the loss")
         peak.axhline(1, color=COLOURS["mark"], linewidth=0.8)
         curvature.axhline(2, color=COLOURS["mark"], linewidth=0.8)
@@ -63,7 +63,11 @@ def probe_figure(result: Any) -> Figure:
     return figure
 
 
-def _draw_start(one: xr.Dataset, index: int, panels: tuple[Any, Any, Any]) -> None:
+def _name(seed: int | None) -> str:
+    return "trained, as given" if seed is None else f"trained, start {seed}"
+
+
+def _draw_start(one: xr.Dataset, index: int, panels: tuple[Any, Any, Any], name: str) -> None:
     peak, curvature, score = panels
     alive = ~one.diverged.values.astype(bool)
     style: dict[str, Any] = {
@@ -78,7 +82,9 @@ def _draw_start(one: xr.Dataset, index: int, panels: tuple[Any, Any, Any]) -> No
     peak.plot(kept.eta_lam0, np.minimum(kept.peak, HIGHEST_PEAK), **style)
     known = np.isfinite(kept.eta_lam.values)
     curvature.plot(kept.eta_lam0[known], kept.eta_lam[known], **style)
-    score.plot(kept.eta_lam0, kept.score, **style, label="trained")
+    score.plot(kept.eta_lam0, kept.score, **style, label=name)
+    if not gone.sizes["run"]:
+        return
     for axes in panels:
         axes.plot(
             gone.eta_lam0, np.full(gone.sizes["run"], 0.97), "x", color=COLOURS["divergent"],
