@@ -63,12 +63,11 @@ CLAIMS_OF = {
         (UNDER, "loss'/loss < 1", "a <= 2"),
         (FAILS, "lam'/lam < 1", "a < 4"),
         (HOLDS, "(1/f)' = 1/(f*(1 - a + b))", ""),
-        # An absolute value of a product is the product of absolute values.
+        # Factors of known sign leave an absolute value.
         (HOLDS, "abs(4 - a') = abs(4 - a)*(1 + b)", ""),
         (ASYMPTOTIC, "abs(4 - a') = abs(4 - a)*(1 - b)", ""),
         (HOLDS, "abs(4 - a') >= abs(4 - a)", ""),
         (FAILS, "abs(4 - a') > abs(4 - a)", ""),
-        (HOLDS, "abs(f'*Delta') = abs(f*Delta)*abs(1 - b)*abs(1 - a + b)", ""),
         # A step of a group.
         (HOLDS, r"{\lambda}_{t+1} = \lambda_t + \frac{\eta f_t^2}{n} (\eta {\lambda}_t - 4)", ""),
         (HOLDS, r"\left(a - 4\right)_{t+1} = (a - 4)_t (1 + b_t)", ""),
@@ -125,6 +124,9 @@ CLAIMS_OF = {
     "velocity": [
         (HOLDS, "x3' >= 0", ""),
         (FAILS, "x3' > 0", ""),
+        # A parameter that the hypotheses give in terms of the state.
+        (UNDER, "x2' = beta*(x2 + beta*x3)", "f = y"),
+        (FAILS, "x2' = beta*x2", "f = y"),
     ],
     "decay": [
         # omega = 0 meets these hypotheses too.

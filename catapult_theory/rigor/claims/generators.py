@@ -155,11 +155,16 @@ class Generators:
             return sp.S.Zero
         content, factors = factors_of(own)
         out = abs(sp.Rational(content.numerator, content.denominator)) / bottom
+        rest = sp.S.One
         for factor, power in factors:
             inside = factor.as_expr()
-            base = inside if power % 2 == 0 else self._absolute_factor(inside)
-            out *= base**power
-        return out
+            if power % 2 == 0 or inside.is_Symbol or self.is_nonnegative(inside):
+                base = inside if power % 2 == 0 else self._absolute_factor(inside)
+                out *= base**power
+            else:
+                # In one, for each absolute value doubles the cases of a proof.
+                rest *= inside**power
+        return out if rest == 1 else out * self._absolute_factor(sp.expand(rest))
 
     def _absolute_factor(self, inside: sp.Expr) -> sp.Expr:
         if inside.could_extract_minus_sign():

@@ -203,7 +203,8 @@ class States:
 
     def _fixed(self, point: Point) -> Point:
         """Return parameters with those that the hypotheses fix, the width above all, put in."""
-        fixed = {s: exact(e, point) for s, e in self._put_in.items() if s in point}
+        known = {s: e for s, e in self._put_in.items() if e.free_symbols <= set(point)}
+        fixed = {s: exact(e, point) for s, e in known.items() if s in point}
         width = next((v for s, v in fixed.items() if s.name == "n"), Fraction(self._unit))
         if width < 1 or width % self._unit:
             raise Undefined(f"there is no width {width}")
