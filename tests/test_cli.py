@@ -168,7 +168,12 @@ BAD_INPUT = [
     ("run uv --eta 1 --n 0", "positive"),
     ("run uv --eta 1 --steps -3", "steps"),
     ("run uv --eta 1 --beta 0.5", "beta"),
-    ("run uv:label --eta 1", "y"),
+    ("run uv:label --eta 1", "needs y: give --y"),
+    ("run uv --optimizer heavy_ball --eta 1", "needs beta: give --beta"),
+    ("run uv --eta 1 --data nofile.npz", "leave --data out"),
+    ("run uv --eta 1 --data digits", "leave --data out"),
+    ("run matrix_sensing:rows=2,cols=3 --eta 0.1", "give --data"),
+    ("phases uv:label --lam 2 --eta 1", "needs f, n, y: give --f, --n, --y"),
     ("run uv --eta 1 --f 1e9 --lam 2", "no network of this width"),
     ("run uv --eta 1 --out /nowhere/runs.nc", "writable folder"),
     ("run linear --eta 1 --data /nowhere/data.npz", "no file"),
@@ -209,6 +214,23 @@ def test_nan_in_the_users_data_is_named(catapult, tmp_path):
 @pytest.mark.parametrize("words", ["", "run uv", "derive", "fly", "derive uv --fast"])
 def test_misused_options_are_exit_code_2(catapult, words):
     assert catapult(words).code == 2
+
+
+MISUSED = [
+    ("run uv", "error: missing option '--eta'; see catapult run --help"),
+    ("derive", "error: missing argument 'MODEL'; see catapult derive --help"),
+    ("fly", "error: no such command 'fly'"),
+    ("derive uv --fast", "error: no such option: --fast"),
+    ("--fast", "error: no such option: --fast"),
+    ("run uv --eta 1 --steps many", "error: invalid value for '--steps'"),
+]
+
+
+@pytest.mark.parametrize(("words", "said"), MISUSED, ids=[words for words, _ in MISUSED])
+def test_misused_options_are_said_in_one_line(catapult, words, said):
+    done = catapult(words)
+    assert (done.code, done.out, done.err.count("\n")) == (2, "", 1)
+    assert said in done.err
 
 
 def test_an_interrupted_command_says_so_and_ends_with_130(catapult, monkeypatch):

@@ -3,27 +3,50 @@
 from __future__ import annotations
 
 import os
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import typer
 from typer.core import TyperGroup
 
 from catapult_theory.errors import CatapultError, InputError
 
+# Typer names but this one of click's errors of usage, whose base is that of all.
+_UsageError = cast(type[Exception], typer.BadParameter.__mro__[1])
+
 
 class OneLineErrors(TyperGroup):
-    """The commands, with errors of the toolkit as one line and exit code 2."""
+    """The commands, with errors of usage and of the toolkit as one line and exit code 2."""
+
+    def make_context(self, *arguments: Any, **options: Any) -> Any:
+        """Read the options that stand before a command."""
+        try:
+            return super().make_context(*arguments, **options)
+        except _UsageError as error:
+            raise _ended(error) from error
 
     def invoke(self, ctx: Any) -> Any:
         """Run a command; typer itself would end an interrupted one without a word."""
         try:
             return super().invoke(ctx)
+        except _UsageError as error:
+            raise _ended(error) from error
         except CatapultError as error:
             typer.echo(f"error: {error}", err=True)
             raise typer.Exit(2) from error
         except KeyboardInterrupt as stop:
             typer.echo("interrupted; what was finished has been kept", err=True)
             raise typer.Exit(130) from stop
+
+
+def _ended(error: Any) -> Exception:
+    """Say an error of usage in one line, and return what ends the program."""
+    if type(error).__name__ == "NoArgsIsHelpError":  # no error: the help is what was wanted
+        return cast(Exception, error)
+    text = " ".join(error.format_message().split()).rstrip(".")
+    of_command = error.ctx is not None and error.ctx.parent is not None
+    name = f"catapult {error.ctx.info_name}" if of_command else "catapult"
+    typer.echo(f"error: {text[:1].lower()}{text[1:]}; see {name} --help", err=True)
+    return typer.Exit(2)
 
 
 app = typer.Typer(

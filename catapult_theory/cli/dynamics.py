@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -87,7 +88,9 @@ def run(
     loss: LossName = "squared",
     optimizer: OptimizerName = "gd",
     outputs: Outputs = 1,
-    data: Annotated[Path | None, typer.Option(help="linear: .npz with X and y; or digits")] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="matrix models: .npz with X and y; linear: or digits")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="write the result as netCDF")] = None,
 ) -> None:
     """Run the exact dynamics over learning rates and widths."""
@@ -97,12 +100,13 @@ def run(
     from catapult_theory.symbolic.closure import derive as derive_map
 
     check_target(out)
-    pair = _data(model, data, outputs)
     found = derive_map(model_of(model, outputs=outputs), loss, optimizer)
+    pair = _data(found, model, data, outputs)
     axes: dict[str, Any] = grid(eta=numbers(eta), n=numbers(n))
     given: dict[str, Any] = {
         k: v for k, v in {"y": y, "beta": beta, "omega": omega}.items() if v is not None
     }
+    _check_given(found, {c.name for c in found.constants} & {"y", "beta", "omega"}, given)
     start = _start(found, f, lam, seed)
     extra = ("lam",) if found.is_matrix else ()
     result = run_map(found, start, steps, data=pair, observables=extra, **axes, **given)
@@ -114,9 +118,27 @@ def run(
         typer.echo(f"wrote {out}")
 
 
-def _data(model: str, path: Path | None, outputs: int) -> Any:
-    if not model.startswith("linear"):
+def _check_given(update_map: Any, needed: Iterable[str], given: Mapping[str, Any]) -> None:
+    """Refuse a call without a number that has an option of its own here."""
+    missing = sorted(set(needed) - set(given))
+    if missing:
+        options = ", ".join(f"--{name}" for name in missing)
+        raise InputError(f"{update_map.model} needs {', '.join(missing)}: give {options}")
+
+
+def _data(update_map: Any, model: str, path: Path | None, outputs: int) -> Any:
+    if not update_map.is_matrix:
+        if path is not None:
+            raise InputError(
+                f"{update_map.model} trains on no data: leave --data out, or take linear"
+            )
         return None
+    if not model.startswith("linear"):
+        if path is None:
+            raise InputError(f"{update_map.model} needs data: give --data, an .npz with X and y")
+        from catapult_theory.networks.datasets import load
+
+        return tuple(load(path))
     from catapult_theory.networks.datasets import load
     from catapult_theory.networks.images import digits
 
@@ -201,6 +223,16 @@ def phases(
         lines += map(_in_numbers, (numeric.eta_crit, numeric.eta_max, numeric.eta_stable))
     if eta is not None:
         rates = np.atleast_1d(numbers(eta))
+        bounds = phase_bounds(found)
+        needed = {s.name for s in _symbols(bounds)} & set(options)
+        _check_given(found, needed, given)
         predicted = predict_phase(found, eta=rates, **given)
         lines += [f"eta = {r:g}: {phase}" for r, phase in zip(rates, predicted, strict=True)]
     typer.echo("\n".join(lines))
+
+
+def _symbols(bounds: Any) -> set[Any]:
+    """Return what the bounds and their conditions depend on."""
+    each = (bounds.eta_crit, bounds.eta_max, bounds.eta_stable)
+    parts = [e for b in each for e in (b.expr, b.condition) if e is not None]
+    return set().union(*(part.free_symbols for part in parts))
