@@ -39,6 +39,7 @@ CASES = [
     ("an infinite learning rate", {"eta": np.inf}, "eta must be positive and finite"),
     ("a learning rate that is no number", {"eta": np.nan}, "got nan"),
     ("a negative momentum", {"update_map": MOMENTUM, "beta": -0.1}, "beta must be non-negative"),
+    ("a momentum of one", {"update_map": MOMENTUM, "beta": 1.0}, "non-negative and below 1"),
     ("text for a number", {"eta": "0.1"}, "eta must be real numbers"),
     ("shapes that differ", {"eta": [1, 2, 3], "n": [1, 2]}, "ct.grid"),
     ("no lanes", {"eta": []}, "nothing to run"),

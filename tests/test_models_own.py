@@ -12,6 +12,7 @@ import pytest
 import sympy as sp
 
 import catapult_theory as ct
+import catapult_theory.errors
 from catapult_theory.symbolic.symbols import eta, f, lam, n
 
 # f = u.z / sqrt(n) with z = v + w/2, and lam = (|z|^2 + 5/4 |u|^2) / n: by hand
@@ -30,6 +31,65 @@ MODELS = pytest.mark.parametrize(
     ("model", "data"), [(SCALAR, None), (MATRIX, DATA)], ids=["scalar", "matrix"]
 )
 derived = functools.cache(ct.derive)
+
+
+C, D, SAMPLES = ct.matrix("C", rows=2), ct.matrix("D", cols=3), ct.data("X", cols=3)
+LINEAR = {"output": SAMPLES @ D.T @ C.T / ct.sqrt(n), "matrices": (C, D), "data": SAMPLES}
+WRONG = [
+    ("a size that is text", lambda: ct.matrix("Q", rows="k"), "positive integer or a symbol"),
+    ("a size of zero", lambda: ct.matrix("Q", rows=0), "positive integer or a symbol"),
+    ("a negative size", lambda: ct.matrix("Q", cols=-1), "positive integer or a symbol"),
+    ("half an input", lambda: ct.data("X", cols=2.5), "positive integer or a symbol"),
+    ("an activation of a matrix", lambda: ct.relu(SAMPLES @ D.T) @ C.T, "relu is for width-n"),
+    ("two vectors of one name", lambda: ct.vectors("u u"), "named twice"),
+    (
+        "samples that would have to be as many as inputs",
+        lambda: ct.Model(output=D.T @ C.T @ SAMPLES, matrices=(C, D), data=SAMPLES),
+        "2 is not m",
+    ),
+    (
+        "no row for each sample",
+        lambda: ct.Model(output=C @ D @ SAMPLES.T, matrices=(C, D), data=SAMPLES),
+        "has 2 rows, the data m",
+    ),
+    (
+        "an observable whose sizes do not fit",
+        lambda: ct.Model(**LINEAR, observables={"W": C @ D.T}),
+        r"n is not 3",
+    ),
+    (
+        "an observable of a derivation whose sizes do not fit",
+        lambda: ct.derive(ct.Model(**LINEAR), observables={"W": D.T @ C}),
+        r"n is not 2",
+    ),
+    (
+        "a matrix that is not named",
+        lambda: ct.Model(**{**LINEAR, "matrices": (C,)}),
+        r"matrix D is missing from matrices=\['C'\]",
+    ),
+    (
+        "a label named as the learning rate",
+        lambda: ct.models.uv(label=ct.symbol("eta")),
+        "eta is the learning rate",
+    ),
+    (
+        "a factor named as the learning rate",
+        lambda: ct.Model(output=eta * (U @ V), vectors=(U, V)),
+        "eta is the learning rate",
+    ),
+    ("a label that is the width", lambda: ct.models.uv(label=n), "n the width"),
+]
+
+
+@pytest.mark.parametrize(("make", "says"), [c[1:] for c in WRONG], ids=[c[0] for c in WRONG])
+def test_a_model_that_does_not_fit_together_is_refused_with_its_cause(make, says):
+    with pytest.raises(ct.errors.ModelError, match=says):
+        make()
+
+
+def test_sizes_may_be_symbols_and_whole_numbers_of_any_type():
+    assert ct.matrix("Q", rows=sp.Symbol("k"), cols=None).shape == (sp.Symbol("k"), n)
+    assert ct.matrix("Q", cols=np.int64(3)).shape == (n, 3)
 
 
 def test_the_scalar_map_is_the_one_by_hand():

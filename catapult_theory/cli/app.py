@@ -162,10 +162,14 @@ def numbers(text: str) -> Any:
     try:
         if ":" in text:
             low, high, count = text.split(":")
+            if int(count) < 1:
+                raise ValueError(count)
             return np.linspace(float(low), float(high), int(count))
         values = [float(part) for part in text.split(",")]
     except ValueError as cause:
-        raise InputError(f"{text!r} is neither numbers (0.5,1,2) nor lo:hi:count") from cause
+        raise InputError(
+            f"{text!r} is neither numbers (0.5,1,2) nor lo:hi:count, a count of at least 1"
+        ) from cause
     return values[0] if len(values) == 1 else np.array(values)
 
 

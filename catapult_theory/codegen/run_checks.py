@@ -12,6 +12,7 @@ import sympy as sp
 
 from catapult_theory.codegen.grid import Array, numeric
 from catapult_theory.errors import InputError, unknown_name
+from catapult_theory.symbolic.symbols import beta
 from catapult_theory.symbolic.update_map import UpdateMap
 
 DTYPES = ("float64", "float32")
@@ -178,7 +179,9 @@ def check_parameter_values(update_map: UpdateMap, parameters: Mapping[str, Any])
     for symbol in update_map.constants:
         values = numeric(symbol.name, parameters[symbol.name])
         good, rule = np.isfinite(values), "finite"
-        if symbol.is_positive:
+        if symbol == beta:
+            good, rule = (values >= 0) & (values < 1), "non-negative and below 1"
+        elif symbol.is_positive:
             good, rule = good & (values > 0), "positive and finite"
         elif symbol.is_nonnegative:
             good, rule = good & (values >= 0), "non-negative and finite"

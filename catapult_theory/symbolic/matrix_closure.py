@@ -20,6 +20,7 @@ from catapult_theory.symbolic.blocks import BlockGram
 from catapult_theory.symbolic.matrix_looks import Look, norm2, pushes
 from catapult_theory.symbolic.matrix_nodes import TopEigenvalue
 from catapult_theory.symbolic.matrix_output import placed, read, spread
+from catapult_theory.symbolic.matrix_sizes import check_sizes
 from catapult_theory.symbolic.model import Model
 from catapult_theory.symbolic.symbols import n
 from catapult_theory.symbolic.update_map import Frame, Step, UpdateMap, prime
@@ -63,6 +64,8 @@ def derive_matrix(model: Model, loss: Any, rule: Any, observables: Any = None) -
         for name in [observables] if isinstance(observables, str) else observables:
             if name not in named and name != "lam":
                 raise unknown_name("observable", name, [*named, "lam"])
+    for expression in named.values():
+        check_sizes(expression, model.data.shape[0])
     return _MatrixDerivation(model, loss, rule, named).update_map()
 
 

@@ -12,7 +12,8 @@ from sympy.matrices.expressions.matexpr import MatrixExpr
 
 from catapult_theory.errors import ModelError
 from catapult_theory.symbolic.frames import Frames, frames_of
-from catapult_theory.symbolic.symbols import Inner, Vector, n, y
+from catapult_theory.symbolic.matrix_sizes import check_sizes
+from catapult_theory.symbolic.symbols import Inner, Vector, eta, n, y
 
 # Names that arguments of kernels and runs already carry.
 _ARGUMENTS = (
@@ -95,6 +96,11 @@ class Model:
             self._check_matrices()
         else:
             self._check_vectors()
+        if eta in self.parameters or n in self.label.free_symbols:
+            raise ModelError(
+                "eta is the learning rate and n the width: give that symbol of the model another "
+                "name"
+            )
         _check_names([*(s.name for s in self.parameters), *self.observables])
         known = {s.name for s in self.parameters}
         if not set(self.values) <= known:
@@ -140,6 +146,17 @@ class Model:
         for m in self.matrices:
             if not isinstance(m, sp.MatrixSymbol) or n not in m.shape:
                 raise ModelError(f"{m} is not a matrix with one side n: make it with ct.matrix")
+        symbols = sorted(self.output.atoms(sp.MatrixSymbol), key=str)
+        left_out = [m for m in symbols if n in m.shape and m not in (*self.matrices, self.data)]
+        if left_out:
+            raise ModelError(f"matrix {left_out[0]} is missing from matrices={list(self.names)}")
+        for expression in (self.output, *self.observables.values()):
+            check_sizes(expression, self.data.shape[0])
+        if self.output.shape[0] != self.data.shape[0]:
+            raise ModelError(
+                f"the output {self.output} has {self.output.shape[0]} rows, the data "
+                f"{self.data.shape[0]}: one row of outputs for each sample"
+            )
         if self.fixed:
             raise ModelError("fixed= is for vectors: what a matrix model holds fixed is its data")
         if self.label != 0:

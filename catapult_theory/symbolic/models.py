@@ -322,5 +322,8 @@ def _argument(text: str, key: str, value: str) -> Any:
         what = plain if key == "label" else f"{key}= is a number"
         raise InputError(f"{text!r}: {what}") from cause
     if key == "label":
-        return float(number)
+        try:
+            return float(number)
+        except OverflowError as cause:
+            raise InputError(f"{text!r}: the label is too large for a number") from cause
     return int(number) if number.denominator == 1 else number

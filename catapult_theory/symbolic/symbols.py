@@ -7,6 +7,7 @@ code-safe name, so that the same ``eta`` stands in a model, an update map and a 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from numbers import Integral
 from typing import Any
 
 import sympy as sp
@@ -172,13 +173,21 @@ def vectors(names: str) -> tuple[Vector, ...]:
     -------
     tuple of Vector
 
+    Raises
+    ------
+    ModelError
+        If two have one name.
+
     Examples
     --------
     >>> u, v = vectors("u v")
     >>> u @ v, (u + v) @ u
     (<u,v>, <u,u> + <u,v>)
     """
-    return tuple(Vector({s: sp.S.One}) for s in sp.symbols(names, seq=True, real=True))
+    found = sp.symbols(names, seq=True, real=True)
+    if len(set(found)) != len(found):
+        raise ModelError(f"a vector is named twice in {names!r}: each needs a name of its own")
+    return tuple(Vector({s: sp.S.One}) for s in found)
 
 
 def relu(vector: Vector) -> Vector:
@@ -216,11 +225,21 @@ def pointwise(name: str, vector: Vector) -> Vector:
     -------
     Vector
 
+    Raises
+    ------
+    ModelError
+        If it is no `Vector`.
+
     Examples
     --------
     >>> pointwise("tanh", vectors("u")[0])
     tanh(u)
     """
+    if not isinstance(vector, Vector):
+        raise ModelError(
+            f"{name} is for width-n vectors (ct.vectors), not for {vector}: the output of a matrix "
+            "model holds sums and products of matrices alone; simulate the network with ct.train"
+        )
     return Vector({sp.Symbol(f"{name}({vector})", real=True): sp.S.One})
 
 
@@ -240,7 +259,7 @@ def matrix(name: str, rows: Any = None, cols: Any = None) -> sp.MatrixSymbol:
     Raises
     ------
     ModelError
-        If both sides or neither are given.
+        If both sides or neither are given, or a size is no positive integer and no symbol.
 
     Examples
     --------
@@ -251,7 +270,8 @@ def matrix(name: str, rows: Any = None, cols: Any = None) -> sp.MatrixSymbol:
         raise ModelError(
             f"matrix {name!r} needs exactly one of rows= and cols=: the other side is the width n"
         )
-    return sp.MatrixSymbol(name, n if rows is None else rows, n if cols is None else cols)
+    sides = (n if size is None else _size(name, size) for size in (rows, cols))
+    return sp.MatrixSymbol(name, *sides)
 
 
 def data(name: str = "X", rows: Any = None, cols: Any = None) -> sp.MatrixSymbol:
@@ -267,14 +287,32 @@ def data(name: str = "X", rows: Any = None, cols: Any = None) -> sp.MatrixSymbol
     -------
     sympy.MatrixSymbol
 
+    Raises
+    ------
+    ModelError
+        If a size is no positive integer and no symbol.
+
     Examples
     --------
     >>> data("X").shape
     (m, d)
     """
-    samples = sp.Symbol("m", positive=True, integer=True) if rows is None else rows
-    inputs = sp.Symbol("d", positive=True, integer=True) if cols is None else cols
+    samples = sp.Symbol("m", positive=True, integer=True) if rows is None else _size(name, rows)
+    inputs = sp.Symbol("d", positive=True, integer=True) if cols is None else _size(name, cols)
     return sp.MatrixSymbol(name, samples, inputs)
+
+
+def _size(name: str, size: Any) -> Any:
+    """Return a side of a matrix that can be one: a positive integer, or a symbol for it."""
+    if isinstance(size, sp.Expr) and not size.is_number:
+        return size
+    whole = isinstance(size, (Integral, sp.Integer)) and not isinstance(size, bool)
+    if not whole or size < 1:
+        raise ModelError(
+            f"a side of matrix {name!r} is a positive integer or a symbol such as "
+            f"ct.symbol('k'), got {size!r}"
+        )
+    return int(size)
 
 
 def diagonal(square: Any) -> Any:
