@@ -19,14 +19,14 @@ import sympy as sp
 
 from catapult_theory.codegen.kernel import compile as compile_kernel
 from catapult_theory.codegen.reference import DIGITS, reference
-from catapult_theory.errors import InputError, NotClosed
+from catapult_theory.errors import InputError
 from catapult_theory.networks import gaussian_start, top_eigenvalue
 from catapult_theory.symbolic import losses, optimizers
 from catapult_theory.symbolic.symbols import Inner, eta, f, lam, n, y
 from catapult_theory.symbolic.update_map import UpdateMap
 from catapult_theory.validation.controls import with_wrong_coefficient
 from catapult_theory.validation.exactness import ORBIT_TOLERANCE
-from catapult_theory.validation.problem import Pairing, model_of, pair
+from catapult_theory.validation.problem import Pairing, closed_map, model_of, pair
 
 # A raw step sums some hundred products, and a tame orbit amplifies by a few powers of ten.
 SPARE_DIGITS = 15
@@ -175,13 +175,12 @@ def error_parts(
     if model_of(model).is_matrix:
         raise InputError("the parts of the error are separated for scalar models")
     both = pair(model, None, optimizer, loss, **constants)
-    if both.update_map is None:
-        raise NotClosed(both.model.name, "there is no update map to compare with")
+    update_map = closed_map(both, optimizer, loss)
     raw = gaussian_start(seed).raw(both.own_shapes, n)
     rate = float(eta_lam0 / top_eigenvalue(both.network, both.raw_start(raw), None))
-    given = {c.name: constants[c.name] for c in both.update_map.constants if c.name in constants}
+    given = {c.name: constants[c.name] for c in update_map.constants if c.name in constants}
     given |= {"eta": rate, "n": n}
-    network = _RawNetwork(both, both.update_map, loss, optimizer, {**constants, **given}, digits)
+    network = _RawNetwork(both, update_map, loss, optimizer, {**constants, **given}, digits)
     brute = network.course(raw, steps)
     start = {k: v[0] for k, v in brute.items()}
 
@@ -189,19 +188,19 @@ def error_parts(
         course = reference(update_map, digits).trajectory(start, steps, **{**given, **other})
         return {name: course[name] for name in start}
 
-    exact = mapped(both.update_map)
-    wrong = mapped(with_wrong_coefficient(both.update_map))
-    limit = _limit(both.update_map)
-    wide = [_distance(mapped(both.update_map, n=w), mapped(limit, n=w)) if limit else {}
+    exact = mapped(update_map)
+    wrong = mapped(with_wrong_coefficient(update_map))
+    limit = _limit(update_map)
+    wide = [_distance(mapped(update_map, n=w), mapped(limit, n=w)) if limit else {}
             for w in WIDE]  # fmt: skip
     false = with_wrong_coefficient(limit, order=1, excess=0.05) if limit else None
-    blind = [_distance(mapped(both.update_map, n=w), mapped(false, n=w)) if false else {}
+    blind = [_distance(mapped(update_map, n=w), mapped(false, n=w)) if false else {}
              for w in WIDE]  # fmt: skip
     return ErrorParts(
         n=n, steps=steps, digits=digits, eta_lam0=eta_lam0,
         theory=_distance(exact, brute), theory_control=_distance(wrong, brute),
-        rounding=_distance(_floats(both.update_map, start, steps, given, "float64"), exact),
-        rounding_control=_distance(_floats(both.update_map, start, steps, given, "float32"), exact),
+        rounding=_distance(_floats(update_map, start, steps, given, "float64"), exact),
+        rounding_control=_distance(_floats(update_map, start, steps, given, "float32"), exact),
         finite_width=_distance(exact, mapped(limit)) if limit else {},
         slopes=_slopes(wide), slopes_control=_slopes(blind),
     )  # fmt: skip

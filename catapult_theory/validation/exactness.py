@@ -19,7 +19,7 @@ import numpy as np
 import sympy as sp
 
 from catapult_theory.codegen.kernel import compile as compile_kernel
-from catapult_theory.errors import InputError, NotClosed
+from catapult_theory.errors import InputError
 from catapult_theory.networks import gaussian_start, top_eigenvalue, train_network
 from catapult_theory.symbolic import optimizers as symbolic_rules
 from catapult_theory.symbolic.schedules import Schedule, peak
@@ -28,7 +28,7 @@ from catapult_theory.symbolic.symbols import n as WIDTH
 from catapult_theory.symbolic.update_map import UpdateMap
 from catapult_theory.validation.controls import with_wrong_coefficient
 from catapult_theory.validation.course import Course
-from catapult_theory.validation.problem import Pairing, pair
+from catapult_theory.validation.problem import Pairing, closed_map, pair
 from catapult_theory.validation.train import sizes_of, states_of
 
 ORBIT_TOLERANCE = 1e-12
@@ -171,9 +171,7 @@ def exactness(
     if steps < 1:
         raise InputError(f"exactness compares at least one step, got steps={steps!r}")
     both = pair(model, data, optimizer, loss, **constants)
-    update_map = both.update_map
-    if update_map is None:
-        raise NotClosed(both.model.name, "there is no update map to compare with brute force")
+    update_map = closed_map(both, optimizer, loss)
     start = both.raw_start(gaussian_start(seed).raw(both.own_shapes, n))
     X = None if data is None else np.asarray(next(iter(data)))
     eta = float(eta_lam0 / top_eigenvalue(both.network, start, X))

@@ -291,6 +291,35 @@ def _derived(model: Model, loss: Any, optimizer: Any) -> UpdateMap | None:
         return None
 
 
+def closed_map(both: Pairing, optimizer: Any, loss: Any) -> UpdateMap:
+    """Return the update map of a pair, which must have one.
+
+    Parameters
+    ----------
+    both : Pairing
+    optimizer : str or Optimizer
+    loss : str, Loss or sympy.Expr
+        As `pair` was given them.
+
+    Returns
+    -------
+    UpdateMap
+
+    Raises
+    ------
+    NotClosed
+        As `derive` says it, with the first term that leaves.
+
+    Examples
+    --------
+    >>> closed_map(pair("uv"), "gd", "squared").state._fields
+    ('f', 'lam')
+    """
+    if both.update_map is not None:
+        return both.update_map
+    return derive(both.model, losses.get(loss), optimizers.get(optimizer))
+
+
 def _unused(optimizer: Any, own: set[str], constants: Mapping[str, Any]) -> set[str]:
     """Return the constants that belong to the model, having refused those of nobody."""
     rule = optimizers.get(optimizer)

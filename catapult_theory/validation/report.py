@@ -13,7 +13,7 @@ import xarray as xr
 from rich.console import Console
 from rich.table import Table
 
-from catapult_theory.errors import InputError, NotClosed
+from catapult_theory.errors import InputError
 from catapult_theory.networks import digits
 from catapult_theory.symbolic import losses, optimizers
 from catapult_theory.symbolic.model import Model
@@ -22,7 +22,7 @@ from catapult_theory.validation.controls import with_wrong_coefficient
 from catapult_theory.validation.error_parts import SLOPE_WITHIN, ErrorParts, error_parts
 from catapult_theory.validation.exactness import ORBIT_TOLERANCE, ExactnessResult, exactness
 from catapult_theory.validation.forward_pass import is_linear_network, is_uv_network
-from catapult_theory.validation.problem import model_of, pair
+from catapult_theory.validation.problem import closed_map, model_of, pair
 from catapult_theory.validation.scalar_edge import scalar_edge
 from catapult_theory.validation.width_scaling import ScalingResult, width_scaling
 
@@ -211,8 +211,7 @@ def validate(
     (True, 9)
     """
     chosen, sample = _model_and_data(model, data, loss)
-    if pair(chosen, sample, optimizer, loss, **constants).update_map is None:
-        raise NotClosed(chosen.name, "there is no exact map to validate; measure with ct.train")
+    closed_map(pair(chosen, sample, optimizer, loss, **constants), optimizer, loss)
     if widths is not None and (not len(widths) or min(widths) < 1):
         raise InputError(f"widths must be positive integers, got {widths!r}")
     sizes = tuple(widths) if widths is not None else ((64,) if quick else (64, 256, 1024))

@@ -22,11 +22,11 @@ import sympy as sp
 from scipy import stats
 
 from catapult_theory.codegen.kernel import compile as compile_kernel
-from catapult_theory.errors import InputError, NotClosed
+from catapult_theory.errors import InputError
 from catapult_theory.networks import gaussian_start, top_eigenvalue, train_network
 from catapult_theory.symbolic.update_map import UpdateMap
 from catapult_theory.validation.controls import with_wrong_coefficient
-from catapult_theory.validation.problem import Pairing, pair
+from catapult_theory.validation.problem import Pairing, closed_map, pair
 from catapult_theory.validation.train import sizes_of, states_of
 
 CONFIDENCE = 0.95
@@ -160,12 +160,11 @@ def width_scaling(
     if len(set(widths)) < 2 or len(widths) * seeds < 4 or start not in STARTS:
         raise InputError("needs two widths, four networks, and start 'own' or 'limit'")
     both = pair(model, data, optimizer, loss, **constants)
-    if both.update_map is None:
-        raise NotClosed(both.model.name, "there is no update map whose limit could be taken")
-    if start == "limit" and (both.model.is_matrix or both.update_map.state._fields != ("f", "lam")):
+    update_map = closed_map(both, optimizer, loss)
+    if start == "limit" and (both.model.is_matrix or update_map.state._fields != ("f", "lam")):
         raise InputError("start='limit' is for maps whose state is f and lam alone")
     eta = _learning_rate(both, max(widths), data, eta_lam0)
-    limit = infinite_width(both.update_map)
+    limit = infinite_width(update_map)
     wrong = with_wrong_coefficient(limit, order=1, excess=WRONG_BY)
     found = [_distances(both, m, n, seeds, eta, steps, data, start)
              for n in widths for m in [(limit, wrong)]]  # fmt: skip
