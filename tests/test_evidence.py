@@ -371,7 +371,7 @@ def test_an_edge_outside_of_the_scan_is_said_to_be_there(ends, low, high, folder
     [
         ("stability", Edge(2.0, 2.02), 1, 0),
         ("divergence", Edge(40.0, np.inf), 1, 1),
-        ("final", Edge(np.nan, np.nan), 1, 0),
+        ("final", Edge(np.nan, np.nan), 1, 1),
         ("catapult", Edge(3.0, 3.0), 0, 0),
     ],
 )

@@ -29,9 +29,9 @@ def evidence_figure(result: Any) -> Figure:
 
     Rows of one statistic stand together.
 
-    The criterion's interval is shaded. A triangle at an edge is an interval that goes on there, at
-    the right one also a start without an edge up to the largest rate tried; a start of which no
-    run survived has no mark.
+    The criterion's interval is shaded. A triangle at an end of the axis: the interval goes on
+    there, or a start has no edge up to the largest rate tried. A start of which no run survived
+    has no mark of its own.
 
     Parameters
     ----------
@@ -88,10 +88,9 @@ def _draw(axes: Any, place: int, found: Any, width: int) -> None:
         axes.plot(median.value, place, "o", color=colour, markersize=5)
     if median.low < LOWEST:
         axes.plot(1.02 * LOWEST, place, "<", color=colour, markersize=5, clip_on=False)
-    if median.high > HIGHEST:
+    edges = found.values[width]
+    if median.high > HIGHEST or any(math.isinf(edge.high) for edge in edges):
         axes.plot(HIGHEST / 1.03, place, ">", color=colour, markersize=5, clip_on=False)
-    for edge in found.values[width]:
+    for edge in edges:
         if edge.low > 0 and math.isfinite(edge.high):
             axes.plot(0.5 * (edge.low + edge.high), place, "|", color="black", markersize=6)
-        elif math.isinf(edge.high):
-            axes.plot(HIGHEST / 1.03, place, ">", color=colour, markersize=5, clip_on=False)
