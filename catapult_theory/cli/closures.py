@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import track
 
 from catapult_theory.cli.app import app
-from catapult_theory.errors import OutputError
+from catapult_theory.cli.files import check_target, save_text
 
 
 @app.command(epilog="Example: catapult closures --model uv --optimizer sam --out closures.md")
@@ -27,6 +27,7 @@ def closures(
     """
     from catapult_theory.validation.closures import ClosureTable, combinations, each, sample
 
+    check_target(out)
     keys = combinations(model, loss, optimizer)
     keys = sample(keys) if sampled else keys
     done = []
@@ -39,12 +40,5 @@ def closures(
         table = ClosureTable(tuple(done))
         typer.echo(table.summary)
         if out is not None:
-            _write(out, table.to_markdown())
+            save_text(table.to_markdown(), out)
     raise typer.Exit(0 if table.passed else 1)
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.write_text(text)
-    except OSError as cause:
-        raise OutputError(f"cannot write {path}: {cause.strerror or cause}") from cause

@@ -133,17 +133,13 @@ def _data(update_map: Any, model: str, path: Path | None, outputs: int) -> Any:
                 f"{update_map.model} trains on no data: leave --data out, or take linear"
             )
         return None
-    if not model.startswith("linear"):
-        if path is None:
-            raise InputError(f"{update_map.model} needs data: give --data, an .npz with X and y")
-        from catapult_theory.networks.datasets import load
-
-        return tuple(load(path))
     from catapult_theory.networks.datasets import load
     from catapult_theory.networks.images import digits
 
-    if path is None or str(path) == "digits":
+    if model.startswith("linear") and (path is None or str(path) == "digits"):
         return tuple(digits(protocol="parity" if outputs == 1 else "classes"))
+    if path is None:
+        raise InputError(f"{update_map.model} needs data: give --data, an .npz with X and y")
     return tuple(load(path))
 
 
@@ -216,14 +212,14 @@ def phases(
     options = {"lam": lam, "f": f, "y": y, "n": n, "beta": beta, "omega": omega}
     given: dict[str, Any] = {k: v for k, v in options.items() if v is not None}
     # All that may be refused comes before the first line that is printed.
-    lines = [str(phase_bounds(found))]
+    bounds = phase_bounds(found)
+    lines = [str(bounds)]
     if given:
         lines.append("\nat " + ", ".join(f"{k} = {v:g}" for k, v in given.items()))
         numeric = phase_bounds(found, **given)
         lines += map(_in_numbers, (numeric.eta_crit, numeric.eta_max, numeric.eta_stable))
     if eta is not None:
         rates = np.atleast_1d(numbers(eta))
-        bounds = phase_bounds(found)
         needed = {s.name for s in _symbols(bounds)} & set(options)
         _check_given(found, needed, given)
         predicted = predict_phase(found, eta=rates, **given)

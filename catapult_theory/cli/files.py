@@ -58,6 +58,31 @@ def check_new(path: Path | None) -> None:
         raise OutputError(f"{path} exists: give another name, or --force to replace it")
 
 
+def save_text(text: str, path: Path) -> None:
+    """Write a text file.
+
+    Parameters
+    ----------
+    text : str
+    path : pathlib.Path
+
+    Raises
+    ------
+    OutputError
+        If that fails.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save_text("| uv |", Path(folder, "table.md"))
+    """
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as cause:
+        raise OutputError(f"cannot write {path}: {cause.strerror or cause}") from cause
+
+
 def save_netcdf(dataset: Any, path: Path) -> None:
     """Write labelled data as netCDF.
 

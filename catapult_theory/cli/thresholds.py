@@ -10,8 +10,7 @@ import typer
 from rich.table import Table
 
 from catapult_theory.cli.app import app, progress_bar, show
-from catapult_theory.cli.files import check_target
-from catapult_theory.errors import OutputError
+from catapult_theory.cli.files import check_target, save_text
 
 SHOWN = 3
 
@@ -43,7 +42,7 @@ def thresholds(
         if found:
             show(_table(found))
         if out is not None:
-            _write(out, found)
+            save_text(_markdown(found), out)
     if not all(row.passed for row in found):
         raise typer.Exit(1)
 
@@ -60,12 +59,9 @@ def _table(found: Sequence[Any]) -> Table:
     return table
 
 
-def _write(path: Path, found: Sequence[Any]) -> None:
+def _markdown(found: Sequence[Any]) -> str:
     from catapult_theory.validation.thresholds import HEAD
 
     lines = [HEAD, ("---",) * len(HEAD)]
     lines += [tuple(cell.replace("\n", "<br>") for cell in row.cells) for row in found]
-    try:
-        path.write_text("".join(f"| {' | '.join(line)} |\n" for line in lines), encoding="utf-8")
-    except OSError as cause:
-        raise OutputError(f"cannot write {path}: {cause.strerror or cause}") from cause
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
