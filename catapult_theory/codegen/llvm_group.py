@@ -8,6 +8,7 @@ peak from there, once, when the lane is over.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -234,7 +235,7 @@ class Function:
         found = {}
         for i in form.step.state:
             node = form.step.output(next_name(i.code))
-            found[i.code] = self.writer.value(node) if node is not None else ""
+            found[i.code] = self.writer.updated(node, i.code) if node is not None else ""
         return found
 
     def sound(self, state: dict[str, str]) -> str:
@@ -322,7 +323,7 @@ def group(layout: Layout, vectors: int) -> tuple[str, set[str]]:
     f.put("%t = phi i64 [ 0, %0 ], [ %t1, %loop ]")
     place = len(f.lines)
     begins = [{**entry[k], **{s: f"%{s}.{k}" for s in carried}} for k in range(vectors)]
-    ends = [{**begin, **_advanced(f, begin)} for begin in begins]
+    ends = _side_by_side(f, begins)
     f.put("%t1 = add i64 %t, 1")
     f.put("%more = icmp slt i64 %t1, %steps")
     f.put("br i1 %more, label %loop, label %done")
@@ -336,6 +337,31 @@ def group(layout: Layout, vectors: int) -> tuple[str, set[str]]:
         _finish(f, k, offset, end)
     f.put("ret void")
     return "\n".join([head, *f.lines, "}"]), f.writer.declared
+
+
+def _side_by_side(f: Function, begins: list[dict[str, str]]) -> list[dict[str, str]]:
+    """Return what the vectors carry after one step, each operation for all of them in turn.
+
+    So written, operations that wait for one another stay apart in the compiled loop.
+    """
+    place = len(f.lines)
+    ends, parts = [], []
+    for begin in begins:
+        start = len(f.lines)
+        ends.append({**begin, **_advanced(f, begin)})
+        parts.append(f.lines[start:])
+    order = sorted(range(len(parts[0])), key=_levels(parts[0]).__getitem__)
+    f.lines[place:] = [part[i] for i in order for part in parts]
+    return ends
+
+
+def _levels(lines: list[str]) -> list[int]:
+    """Return how many of the instructions each of them has to wait for, one after another."""
+    known: dict[str, int] = {}
+    for line in lines:
+        name, *used = re.findall(r"%[\w.]+", line)
+        known[name] = 1 + max((known.get(u, 0) for u in used), default=0)
+    return list(known.values())
 
 
 def _loaded(f: Function, base: str, offset: str) -> dict[str, str]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import count
 
-from catapult_theory.codegen.ir import Node, sign_split
+from catapult_theory.codegen.ir import ONE, Node, add, sign_split, symbol
 from catapult_theory.errors import InputError
 
 _COMPARISON = {"lt": "olt", "le": "ole", "gt": "ogt", "ge": "oge", "eq": "oeq", "ne": "une"}
@@ -166,6 +166,17 @@ class Writer:
             return self.select(*(self.value(a) for a in node.args))
         return self._function(node)
 
+    def updated(self, node: Node, name: str) -> str:
+        """Return the next value of a variable; x (1 + r) is x + x r, in one rounding.
+
+        Where r is small that keeps digits which 1 + r drops, and it is an operation less.
+        """
+        growth = _growth(node, name) if self.types.fuses else None
+        if growth is None or growth.key in self.known:
+            return self.value(node)
+        x = self.known[name]
+        return self.call("fma", x, self.value(growth), x)
+
     def binary(self, op: str, left: str, right: str) -> str:
         """Return a rounded operation on two vectors."""
         return self.emit(f"{op} {self.types.vector} {left}, {right}")
@@ -293,6 +304,16 @@ class Writer:
             one = self.emit(f"call {t.real} @{symbol}({arguments})")
             result = self.emit(f"insertelement {t.vector} {result}, {t.real} {one}, i32 {i}")
         return result
+
+
+def _growth(node: Node, name: str) -> Node | None:
+    """Return r where an expression is the symbol of that name times 1 + r."""
+    if node.op != "mul" or len(node.args) != 2:
+        return None
+    x, factor = sorted(node.args, key=lambda a: a.op == "add")
+    if x != symbol(name) or factor.op != "add" or ONE not in factor.args:
+        return None
+    return add(*(t for t in factor.args if t != ONE))
 
 
 def uses_library(nodes: Iterable[Node]) -> bool:
