@@ -61,7 +61,7 @@ def _run(backend: str, threads: int, problem: UvLanes) -> Work:
     state, given = {"f": problem.f, "lam": problem.lam}, {"eta": problem.eta, "n": problem.n}
 
     def work() -> Mapping[str, Any]:
-        r = made.run(state, problem.steps, threads=threads, **given)
+        r = made.run(state, problem.steps, threads=threads, out=again, **given)
         return {
             "f": r.state["f"],
             "lam": r.state["lam"],
@@ -70,6 +70,7 @@ def _run(backend: str, threads: int, problem: UvLanes) -> Work:
         }
 
     made = _made(backend)
+    again = in_precision(backend, lambda: made.run(state, 0, threads=threads, **given))()
     return in_precision(backend, work)
 
 

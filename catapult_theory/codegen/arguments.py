@@ -27,6 +27,9 @@ class Lanes:
         States (lanes, ...) , parameters (lanes,), data without lanes.
     drive : callable or None
         From the step to its parameters and samples, where these change.
+    verdicts : tuple of arrays
+        Buffers (lanes,) for what a run finds, as `execution.verdict_buffers` makes them; empty
+        where it is to make them.
     """
 
     shape: tuple[int, ...]
@@ -34,6 +37,7 @@ class Lanes:
     parameters: tuple[Any, ...]
     data: tuple[Any, ...]
     drive: Any = None
+    verdicts: tuple[Any, ...] = ()
 
     @property
     def count(self) -> int:
@@ -182,10 +186,80 @@ def sizes_of(update_map: Any, data: tuple[Any, ...]) -> dict[Any, int]:
     return table
 
 
+@dataclass(frozen=True)
+class Arguments:
+    """Checked arguments of a kernel, before they are brought to lanes.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        The common shape of the lanes.
+    inner : tuple of tuple of int
+        The shape of each state in a lane: () for numbers.
+    states, parameters, data : tuple of arrays
+    """
+
+    shape: tuple[int, ...]
+    inner: tuple[tuple[int, ...], ...]
+    states: tuple[Any, ...]
+    parameters: tuple[Any, ...]
+    data: tuple[Any, ...]
+
+    @property
+    def state_shapes(self) -> tuple[tuple[int, ...], ...]:
+        """The shapes of the final states."""
+        return tuple((*self.shape, *tail) for tail in self.inner)
+
+    def lanes(self, buffers: tuple[Any, ...] = ()) -> Lanes:
+        """Return the arguments over flattened lanes.
+
+        Kernels write into the states: these are new arrays, or the first of some buffers, which
+        have that shape; arguments that share memory with any of them are copied before.
+        """
+        own = [
+            array.copy() if any(np.may_share_memory(array, b) for b in buffers) else array
+            for array in self.states
+        ]
+        places = buffers[: len(own)] or (None,) * len(own)
+        return Lanes(
+            self.shape,
+            tuple(self._flat(*item) for item in zip(own, self.inner, places, strict=True)),
+            tuple(self._read(a) for a in self.parameters),
+            self.data,
+        )
+
+    def _flat(self, array: Any, tail: tuple[int, ...], buffer: Any = None) -> Any:
+        # Contiguous: kernels compile for one layout.
+        count = int(np.prod(self.shape))
+        wide = np.broadcast_to(array, (*self.shape, *tail))
+        if buffer is None:
+            return wide.reshape(count, *tail).copy(order="C")
+        np.copyto(buffer.reshape(wide.shape), wide)
+        return buffer
+
+    def _read(self, array: Any) -> Any:
+        # Parameters are only read: an array that has the layout already serves as it is.
+        plain = array.flags.carray and array.shape == self.shape
+        return array.reshape(int(np.prod(self.shape))) if plain else self._flat(array, ())
+
+
 def lanes_of(
     update_map: Any, state: Mapping[str, Any], given: Mapping[str, Any], data: Any, dtype: Any
 ) -> Lanes:
     """Return all arguments over common, flattened lanes.
+
+    Raises
+    ------
+    InputError
+        If names, kinds or shapes do not fit.
+    """
+    return arguments_of(update_map, state, given, data, dtype).lanes()
+
+
+def arguments_of(
+    update_map: Any, state: Mapping[str, Any], given: Mapping[str, Any], data: Any, dtype: Any
+) -> Arguments:
+    """Return all arguments, checked against each other.
 
     Raises
     ------
@@ -212,23 +286,8 @@ def lanes_of(
         names = ", ".join(f"{k} {v}" for k, v in zip([*parameters, *states], shapes, strict=True))
         raise InputError(f"shapes do not broadcast against each other: {names}") from cause
     refuse_beyond_memory({name: (*shape, *inner[name]) for name in states}, dtype)
-    count = int(np.prod(shape))
-
-    def flat(array: Any, tail: tuple[int, ...]) -> Any:
-        # A fresh array each: kernels write into the states, and compile for one layout.
-        return np.broadcast_to(array, (*shape, *tail)).reshape(count, *tail).copy(order="C")
-
-    def read(array: Any) -> Any:
-        # Parameters are only read: an array that has the layout already serves as it is.
-        plain = array.flags.carray and array.shape == shape
-        return array.reshape(count) if plain else flat(array, ())
-
-    return Lanes(
-        shape,
-        tuple(flat(a, inner[name]) for name, a in states.items()),
-        tuple(read(a) for a in parameters.values()),
-        arrays,
-    )
+    fixed = (tuple(inner.values()), tuple(states.values()), tuple(parameters.values()))
+    return Arguments(shape, *fixed, arrays)
 
 
 def checked_threads(threads: Any) -> int | None:

@@ -96,19 +96,76 @@ def result_buffers(
         refuse_beyond_memory(shapes, dtype)
         return {name: aligned(shape, dtype) for name, shape in shapes.items()}
     for name, shape in shapes.items():
-        buffer = out.get(name)
-        if not isinstance(buffer, np.ndarray) or buffer.shape != shape:
-            raise InputError(f"out[{name!r}] must be an array of shape {shape}")
-        if not buffer.flags.writeable:
-            raise InputError(f"out[{name!r}] is read-only: give an array that can be written")
-        if buffer.dtype.kind != "f":
-            raise InputError(f"out[{name!r}] holds {buffer.dtype}: give one of {dtype}")
-    names = list(shapes)
+        refuse_unfit(f"out[{name!r}]", out.get(name), shape, dtype)
+    refuse_shared({f"out[{name!r}]": out[name] for name in shapes})
+    return {name: out[name] for name in shapes}
+
+
+def refuse_unfit(shown: str, buffer: Any, shape: tuple[int, ...], dtype: Any) -> None:
+    """Refuse a buffer that cannot take a result.
+
+    Parameters
+    ----------
+    shown : str
+        What the caller knows it as.
+    buffer : array
+    shape : tuple of int
+    dtype : dtype
+        Of the result; a buffer may hold other numbers of the same kind.
+
+    Raises
+    ------
+    InputError
+    """
+    if not isinstance(buffer, np.ndarray) or buffer.shape != shape:
+        raise InputError(f"{shown} must be an array of shape {shape}")
+    if not buffer.flags.writeable:
+        raise InputError(f"{shown} is read-only: give an array that can be written")
+    if buffer.dtype.kind != np.dtype(dtype).kind:
+        raise InputError(f"{shown} holds {buffer.dtype}: give one of {np.dtype(dtype)}")
+
+
+def refuse_shared(buffers: Mapping[str, Any]) -> None:
+    """Refuse buffers that would overwrite one another.
+
+    Parameters
+    ----------
+    buffers : mapping of str to array
+        By what the caller knows them as.
+
+    Raises
+    ------
+    InputError
+    """
+    names = list(buffers)
     for i, name in enumerate(names):
         for other in names[:i]:
-            if np.shares_memory(out[name], out[other]):
-                raise InputError(f"out[{other!r}] and out[{name!r}] share memory")
-    return {name: out[name] for name in shapes}
+            if np.shares_memory(buffers[name], buffers[other]):
+                raise InputError(f"{other} and {name} share memory")
+
+
+def flat_result(buffer: Any, tail: int, dtype: Any) -> Any:
+    """Return a buffer of results as it is filled, lanes flat: a view if may be, else a new array.
+
+    Parameters
+    ----------
+    buffer : array
+        Of shape (lanes..., inner...).
+    tail : int
+        Dimensions of what is inside a lane.
+    dtype : dtype
+
+    Returns
+    -------
+    array
+
+    Examples
+    --------
+    >>> flat_result(np.zeros((2, 3, 4)), 1, "float64").shape
+    (6, 4)
+    """
+    lanes, inner = buffer.shape[: buffer.ndim - tail], buffer.shape[buffer.ndim - tail :]
+    return flat_rows(buffer[None], (int(np.prod(lanes)), *inner), dtype)[0]
 
 
 def flat_rows(buffer: Any, inner: tuple[int, ...], dtype: Any) -> Any:

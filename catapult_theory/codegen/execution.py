@@ -20,6 +20,8 @@ from catapult_theory.errors import OutputError
 # Lanes that one call of a compiled loop works on: large against the cost of a call.
 LANES_PER_CHUNK = 4096
 LEAST_LANES = 64
+# Chunks that compiled code may go through in one call, and lane-steps between two interrupts.
+MOST_CHUNKS, LANE_STEPS = 16, 2**28
 
 Portion = Callable[[int, int], None]
 
@@ -45,7 +47,34 @@ def _libraries(modules: int) -> Any:
     return ThreadpoolController()
 
 
-def in_threads(portion: Portion, count: int, threads: int | None, matrices: bool) -> None:
+def chunks_in_a_call(count: int, steps: int, threads: int | None) -> int:
+    """Return how many chunks of lanes one call takes: few calls, but enough for all threads.
+
+    Parameters
+    ----------
+    count : int
+        Number of lanes.
+    steps : int
+    threads : int or None
+        None for all cores.
+
+    Returns
+    -------
+    int
+
+    Examples
+    --------
+    >>> chunks_in_a_call(10**6, 1000, 2), chunks_in_a_call(10**6, 10**6, 2)
+    (15, 1)
+    """
+    fair = count // (8 * (threads or cores()) * LANES_PER_CHUNK)
+    patient = LANE_STEPS // (LANES_PER_CHUNK * max(steps, 1))
+    return max(1, min(MOST_CHUNKS, fair, patient))
+
+
+def in_threads(
+    portion: Portion, count: int, threads: int | None, matrices: bool, chunks: int = 1
+) -> None:
     """Work through the lanes in chunks, on several threads.
 
     Parameters
@@ -58,6 +87,8 @@ def in_threads(portion: Portion, count: int, threads: int | None, matrices: bool
         None for all cores.
     matrices : bool
         Whether a lane is dear enough to be a chunk of its own.
+    chunks : int
+        How many chunks a call takes.
 
     Raises
     ------
@@ -66,7 +97,7 @@ def in_threads(portion: Portion, count: int, threads: int | None, matrices: bool
     """
     workers = threads or cores()
     share = -(-count // workers)
-    chunk = 1 if matrices else min(LANES_PER_CHUNK, max(LEAST_LANES, share))
+    chunk = 1 if matrices else min(chunks * LANES_PER_CHUNK, max(LEAST_LANES, share))
     bounds = [(i, min(i + chunk, count)) for i in range(0, count, chunk)]
     try:
         if workers == 1 or len(bounds) <= 1:
@@ -82,10 +113,21 @@ def in_threads(portion: Portion, count: int, threads: int | None, matrices: bool
         ) from cause
 
 
-def verdict_buffers(count: int, dtype: str) -> tuple[Any, ...]:
+# What a run finds of each lane, beside the state.
+REAL_VERDICTS = ("loss", "peak_loss")
+WHOLE_VERDICTS = ("peak_step", "status", "status_step")
+
+
+def verdict_buffers(lanes: Lanes, dtype: str) -> tuple[Any, ...]:
     """Return buffers for loss, peak_loss, peak_step, status, status_step of each lane."""
-    real = (np.empty(count, dtype), np.empty(count, dtype))
-    return (*real, *(np.empty(count, np.int64) for _ in range(3)))
+    if lanes.verdicts:
+        return lanes.verdicts
+    return tuple(np.empty(lanes.count, kind) for kind in verdict_kinds(dtype))
+
+
+def verdict_kinds(dtype: str) -> tuple[Any, ...]:
+    """Return the types of the buffers for what a run finds."""
+    return (*[dtype] * len(REAL_VERDICTS), *[np.int64] * len(WHOLE_VERDICTS))
 
 
 @dataclass(frozen=True)
@@ -109,7 +151,7 @@ class LoopExecutor:
         self, lanes: Lanes, steps: int, threads: int | None
     ) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
         """Return the final states, and (loss, peak_loss, peak_step, status, status_step)."""
-        verdicts = verdict_buffers(lanes.count, self.dtype)
+        verdicts = verdict_buffers(lanes, self.dtype)
         self._work(self.loops.run, (steps,), lanes, verdicts, threads)
         return lanes.states, verdicts
 
@@ -117,7 +159,7 @@ class LoopExecutor:
         self, lanes: Lanes, steps: int, every: int, rows: tuple[Any, ...], threads: int | None
     ) -> tuple[Any, ...]:
         """Fill rows of shape (steps // every + 1, lanes, ...); return the verdicts."""
-        verdicts = verdict_buffers(lanes.count, self.dtype)
+        verdicts = verdict_buffers(lanes, self.dtype)
         self._work(self.loops.trajectory, (steps, every, *rows), lanes, verdicts, threads)
         return verdicts
 

@@ -10,7 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from catapult_theory.codegen.arguments import Lanes, checked_steps, checked_threads, lanes_of
+from catapult_theory.codegen.arguments import (
+    Lanes,
+    arguments_of,
+    checked_steps,
+    checked_threads,
+    lanes_of,
+)
 from catapult_theory.codegen.array_namespace import foreign_among, foreign_arguments
 from catapult_theory.codegen.array_target import ACTION, PREFIX, ArrayExecutor, loaded
 from catapult_theory.codegen.backends import (
@@ -26,6 +32,7 @@ from catapult_theory.codegen.eigen import top_eigenvalue
 from catapult_theory.codegen.execution import LANES_PER_CHUNK
 from catapult_theory.codegen.lowering import Program, loop_program
 from catapult_theory.codegen.operations import OperationTable
+from catapult_theory.codegen.outcome import RunResult, lanes_into, stored, writable
 from catapult_theory.errors import InputError, unknown_name
 from catapult_theory.symbolic.matrix_nodes import TopEigenvalue
 from catapult_theory.symbolic.schedules import peaks_and_schedules
@@ -33,28 +40,6 @@ from catapult_theory.symbolic.schedules import peaks_and_schedules
 DTYPES = ("float64", "float32")
 
 __all__ = ["LANES_PER_CHUNK", "Kernel", "RunResult", "compile"]
-
-
-@dataclass(frozen=True)
-class RunResult:
-    """The outcome of `Kernel.run`, arrays over lanes.
-
-    Parameters
-    ----------
-    state : mapping of str to array
-        The final state; a decided lane keeps the state in which it was decided.
-    loss, peak_loss : array
-        The data loss at the end, and its largest value from the start to the end.
-    peak_step, status, status_step : array of int
-        The step of the peak, a `Status`, and the step at which it was reached.
-    """
-
-    state: Mapping[str, Any]
-    loss: Any
-    peak_loss: Any
-    peak_step: Any
-    status: Any
-    status_step: Any
 
 
 @dataclass(frozen=True)
@@ -209,6 +194,7 @@ class Kernel:
         *,
         data: Any = None,
         threads: int | None = None,
+        out: RunResult | None = None,
         **parameters: Any,
     ) -> RunResult:
         """Return the final state, the peak of the loss and the status of every lane.
@@ -220,6 +206,9 @@ class Kernel:
         data : tuple (X, y), for matrix models
         threads : int or None
             None for all cores; the bits of the result do not depend on it.
+        out : RunResult, optional
+            What an earlier run over lanes of the same shape returned: its arrays are filled again
+            and returned, which saves the time that new memory takes.
         **parameters : number, array or Schedule
             Schedules (and mini-batches) take the "array" backend.
 
@@ -239,19 +228,24 @@ class Kernel:
         >>> r = kernel.run({"f": 1.0, "lam": 2.0}, 500, eta=[0.5, 1.5, 2.5], n=100)
         >>> r.status.tolist()
         [1, 1, 2]
+        >>> kernel.run(r.state, 500, out=r, eta=0.5, n=100) is r
+        True
         """
         count = checked_steps(steps)
         if module := self._abroad(state, parameters, data):
+            if out is not None:
+                raise InputError("out= takes NumPy arrays: convert the arguments")
             given = foreign_arguments(self.update_map, state, parameters, data, self.dtype)
             states, verdicts = module.run(*given, count)
             return self._result(states, verdicts)
         workers = checked_threads(threads)
-        lanes = self._lanes(state, count, parameters, data)
+        lanes = self._lanes(state, count, parameters, data, result=out)
         states, verdicts = self._executor.run(lanes, count, workers)
-        return self._result(
-            (a.reshape((*lanes.shape, *a.shape[1:])) for a in states),
-            (v.reshape(lanes.shape) for v in verdicts),
+        found = self._result(
+            (writable(a.reshape((*lanes.shape, *a.shape[1:]))) for a in states),
+            (writable(v.reshape(lanes.shape)) for v in verdicts),
         )
+        return found if out is None else stored(out, found)
 
     def _lanes(
         self,
@@ -260,11 +254,16 @@ class Kernel:
         parameters: Mapping[str, Any],
         data: Any,
         filled: Iterable[Any] = (),
+        result: RunResult | None = None,
     ) -> Lanes:
         """Return the arguments of a run over lanes, with what changes from step to step."""
         check_backend(self.backend, self.update_map, parameters)
         peaks, schedules = peaks_and_schedules(dict(parameters))
-        lanes = lanes_of(self.update_map, state, peaks, data, self.dtype).apart_from(filled)
+        asked = arguments_of(self.update_map, state, peaks, data, self.dtype)
+        if result is None:
+            lanes = asked.lanes().apart_from(filled)
+        else:
+            lanes = lanes_into(result, self._names, asked, self.dtype)
         return driven(self.update_map, lanes, schedules, steps)
 
     def _result(self, states: Iterable[Any], verdicts: Iterable[Any]) -> RunResult:

@@ -6,10 +6,10 @@ those of the definition.
 
 from __future__ import annotations
 
-from catapult_theory.codegen.llvm_group import Function, Layout, joined, mark
+from catapult_theory.codegen.llvm_layout import MARK, Function, Layout, joined
 
 REPEAT = (
-    "ptr %rows, ptr %kept, ptr %w, ptr %when, ptr %verdict, ptr %decided, i64 %steps, "
+    "ptr %rows, ptr %kept, ptr %w, ptr %when, ptr %after, ptr %verdict, ptr %decided, i64 %steps, "
     "i64 %start, i64 %end, i64 %count"
 )
 
@@ -17,8 +17,9 @@ REPEAT = (
 def judged(layout: Layout) -> tuple[str, set[str]]:
     """Return the function that repeats a stretch for queued lanes, judging after every step.
 
-    Rows as in `group`, in place; ``%when`` holds the steps of the peaks, ``%verdict`` and
-    ``%decided`` receive 64-bit integers.
+    A lane goes from its station, ``%after`` the start of the stretch, to the end of it. Rows are
+    in place; ``%when`` holds the steps of the peaks, ``%verdict`` and ``%decided`` receive 64-bit
+    integers.
 
     Parameters
     ----------
@@ -40,10 +41,15 @@ def judged(layout: Layout) -> tuple[str, set[str]]:
         verdict = f.choose_integers(first["open"], t.integers(0), t.integers(3))
         when = f.integers("%when", offset)[1]
         starts.append({"when": when, "verdict": verdict, "decided": last})
+        first["station"], first["remaining"] = stationed(f, offset)
     f.put("br label %loop")
     f.label("loop")
     place = len(f.lines)
-    ends, back = judged_steps(f, entry, f.emit("add i64 %start, %t"), "loop")
+    now = f.spread("%t", "i64")
+    for first in entry:
+        first["time"] = f.emit(f"add {t.whole} {first['station']}, {now}")
+        first["within"] = f.emit(f"icmp sle {t.whole} {now}, {first['remaining']}")
+    ends, back = judged_steps(f, entry, "loop")
     f.put("%t1 = add i64 %t, 1")
     f.put("%more = icmp sle i64 %t1, %steps")
     open_ = [f.emit(f"icmp eq {t.whole} {end['verdict']}, zeroinitializer") for end in ends]
@@ -59,7 +65,7 @@ def judged(layout: Layout) -> tuple[str, set[str]]:
     f.label("done")
     for offset, first, end in zip(offsets, entry, ends, strict=True):
         record = f.writer.compare("ogt", end["peak"], first["peak"])
-        mark(f, offset, record, first, "%start")
+        _mark(f, offset, record, first)
         for i, s in enumerate(layout.moving):
             f.store(end[s], "%rows", i, offset)
         for s in ("when", "verdict", "decided"):
@@ -67,6 +73,26 @@ def judged(layout: Layout) -> tuple[str, set[str]]:
     f.put("ret void")
     head = f"define internal void @judged({REPEAT}) {{"
     return "\n".join([head, *f.lines, "}"]), f.writer.declared
+
+
+def _mark(f: Function, offset: str, fresh: str, first: dict[str, str]) -> None:
+    """Give the lanes in a mask a new mark: their station."""
+    layout, t = f.layout, f.types
+    for s in layout.states:
+        row = layout.kept.index(MARK + s)
+        value = f.writer.select(fresh, first[s], f.load("%kept", row, offset))
+        f.store(value, "%kept", row, offset)
+    place, old = f.integers("%w", offset)
+    step = f.choose_integers(fresh, first["station"], old)
+    f.put(f"store {t.whole} {step}, ptr {place}, align 8")
+
+
+def stationed(f: Function, offset: str) -> tuple[str, str]:
+    """Return the steps at which queued lanes were at their stations, and what remains to go."""
+    whole = f.types.whole
+    after = f.integers("%after", offset)[1]
+    station = f.emit(f"add {whole} {f.spread('%start', 'i64')}, {after}")
+    return station, f.emit(f"sub {whole} {f.spread('%steps', 'i64')}, {after}")
 
 
 def repeated(f: Function, offset: str) -> dict[str, str]:
@@ -83,7 +109,7 @@ def valid(f: Function, offset: str) -> str:
 
 
 def judged_steps(
-    f: Function, entry: list[dict[str, str]], time: str, block: str
+    f: Function, entry: list[dict[str, str]], block: str
 ) -> tuple[list[dict[str, str]], str]:
     """Return what the vectors carry after a judged step, and the block in which it ends.
 
@@ -92,9 +118,9 @@ def judged_steps(
     f : Function
         In the block of that name.
     entry : list of dict
-        The constants of each vector; what it carries is named ``%name.k``.
-    time : str
-        The number of the step.
+        Of each vector the constants, the number of the step ("time"), and, where lanes stop
+        before others do, the mask of those that go on ("within"). What it carries is named
+        ``%name.k``.
     block : str
 
     Returns
@@ -102,11 +128,10 @@ def judged_steps(
     ends : list of dict
     block : str
     """
-    time = f.spread(time, "i64")
     ends = []
     for k, first in enumerate(entry):
         carried = (*f.layout.moving, "when", "verdict", "decided")
-        ends.append(_judged_step(f, {**first, **{s: f"%{s}.{k}" for s in carried}}, time))
+        ends.append(_judged_step(f, {**first, **{s: f"%{s}.{k}" for s in carried}}))
     back = _weighed(f, ends, block)
     for k, end in enumerate(ends):
         verdict = f"%verdict.{k}"
@@ -116,14 +141,16 @@ def judged_steps(
         verdict = f.choose_integers(end["diverged"], f.types.integers(2), verdict)
         changed = f.emit(f"icmp ne {f.types.whole} {verdict}, %verdict.{k}")
         end["verdict"] = verdict
-        end["decided"] = f.choose_integers(changed, time, f"%decided.{k}")
+        end["decided"] = f.choose_integers(changed, end["time"], f"%decided.{k}")
     return ends, back
 
 
-def _judged_step(f: Function, values: dict[str, str], time: str) -> dict[str, str]:
+def _judged_step(f: Function, values: dict[str, str]) -> dict[str, str]:
     """Return the state after a step of the lanes still open, its peak, and what is suspected."""
     w = f.writer
     alive = f.emit(f"icmp eq {f.types.whole} {values['verdict']}, zeroinitializer")
+    if "within" in values:
+        alive = w.both("and", alive, values["within"])
     f.bind(values)
     new = f.next_state()
     sound = f.sound(new)
@@ -140,7 +167,7 @@ def _judged_step(f: Function, values: dict[str, str], time: str) -> dict[str, st
         **state,
         "peak": w.select(record, loss, values["peak"]),
         "largest": largest,
-        "when": f.choose_integers(record, time, values["when"]),
+        "when": f.choose_integers(record, values["time"], values["when"]),
         "diverged": w.both("or", over, w.both("and", alive, f.writer.negated(sound))),
     }
     return found if small is None else {**found, "small": w.both("and", moves, small)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from catapult_theory.codegen.llvm_group import Function
+from catapult_theory.codegen.llvm_layout import Function
 
 
 class LaneLoop(Function):

@@ -7,26 +7,36 @@ full. Lanes out of range for the scaled form are left to the caller.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from importlib.resources import files
 
-from catapult_theory.codegen.llvm_group import FIRST, MARK, MOVED_BIT, Function, Layout
+from catapult_theory.codegen.execution import LANES_PER_CHUNK
 from catapult_theory.codegen.llvm_lanes import LaneLoop
+from catapult_theory.codegen.llvm_layout import (
+    FIRST,
+    LONGEST,
+    MARK,
+    PIECE,
+    SHORTEST,
+    Function,
+    Layout,
+)
+from catapult_theory.codegen.llvm_look import MOVED_BIT
 from catapult_theory.codegen.scaled_form import FACTOR
 
-# Steps between two looks, doubled or halved from one to the next. Of n lanes g leave in a stretch
-# of L steps. A look costs as much as some 14 steps of all lanes, a lane that leaves 3.3 L steps of
-# a lane (idle for half of them, then gone through again): the best L has g L = 4 n. Longer ones
-# than the longest save looks, but the stretch with the peak is gone through again for its step.
-SHORTEST, LONGEST = 16, 64
-SELDOM, OFTEN = 2, 8
+# Stretches are doubled or halved from one to the next. Of n lanes g leave in a stretch of L steps.
+# A look costs as much as some 7 steps of all lanes; a lane that leaves was idle for half of it:
+# the best L has g L = 14 n.
+SELDOM, OFTEN = 28, 112
 # A lane starts in range if loss and squared gradient lie between these.
 _RANGE = {"float64": (1e-280, 1e190), "float32": (1e-30, 1e30)}
 # A constant or unit beyond this, or below its inverse, is out of range.
 _UNIT = {"float64": 1e140, "float32": 1e15}
 LEFT = -1
 _CONVERGING = (
-    "call i1 @converging(ptr %rows, ptr %qkept, ptr %qw, ptr %qwhen, ptr %verdict, ptr %decided, "
-    "i64 %L, i64 %t, i64 %end, i64 %count)"
+    "call i1 @converging(ptr %rows, ptr %qkept, ptr %qw, ptr %qwhen, ptr %qafter, ptr %verdict, "
+    "ptr %decided, i64 %L, i64 %t, i64 %end, i64 %count)"
 )
 _FROM_THE_START = (
     "call i1 @replayq(ptr %rows, ptr %qkept, ptr %qw, ptr %qwhen, i64 {QROW}, i64 {FIRST}, i64 0, "
@@ -70,7 +80,7 @@ def pointers(layout: Layout) -> list[str]:
 
 
 def scheduler(layout: Layout, flush: str) -> tuple[str, set[str]]:
-    """Return the functions ``run`` and ``settle``.
+    """Return the functions ``run``, ``chunk`` and ``settle``.
 
     Parameters
     ----------
@@ -85,12 +95,10 @@ def scheduler(layout: Layout, flush: str) -> tuple[str, set[str]]:
     """
     t = layout.types
     on, off, declared = FLUSH[flush]
-    moving = len(layout.moving) * layout.row_bytes
-    kept = 2 * moving
-    integers = kept + len(layout.kept) * layout.row_bytes
-    row = 8 * layout.capacity
     bounded = layout.form.ceiling is not None
     fields = {
+        **_copies(layout),
+        **{name.upper(): place for name, place in layout.places.items()},
         "AGAIN": _FROM_THE_START if bounded else "",
         "FIRST": layout.first_row(FIRST) if bounded else "",
         "MARK": layout.first_row(MARK),
@@ -99,12 +107,8 @@ def scheduler(layout: Layout, flush: str) -> tuple[str, set[str]]:
         "REPLAYQ": "replayq" if bounded else "replay",
         "FLUSH_ON": on,
         "FLUSH_OFF": off,
-        "MOVING": moving,
-        "KEPT": kept,
-        "W": integers,
-        "IDX": integers + row,
-        "FLAGS": integers + 2 * row,
-        "ROWS": len(layout.moving),
+        "QROWS": len(layout.moving),
+        "EXTREMES": len(layout.extremes) * t.lanes,
         "KEPTROWS": len(layout.kept),
         "REAL": t.real,
         "LANES": t.lanes,
@@ -119,53 +123,98 @@ def scheduler(layout: Layout, flush: str) -> tuple[str, set[str]]:
         "EVERY": 2**t.lanes - 1,
         "K": layout.vectors,
         "CAPACITY": layout.capacity,
+        "CHUNK": LANES_PER_CHUNK,
+        "PIECE": PIECE,
+        "PIECE_1": PIECE - 1,
+        "VECTOR": t.lanes * t.size,
     }
     text = files("catapult_theory.codegen").joinpath("llvm_scheduler.ll").read_text()
     text = text[text.index("define") :]
     for key, value in fields.items():
         text = text.replace("{" + key + "}", str(value))
-    return text, {*declared, "declare i32 @llvm.ctlz.i32(i32, i1)"}
+    scans = {f"declare i32 @llvm.{way}.i32(i32, i1)" for way in ("ctlz", "cttz")}
+    return text, {*declared, *scans}
 
 
-def copies(layout: Layout) -> str:
-    """Return the functions that move one lane: ``move``, ``queue`` and ``restore``."""
-    parts = []
-    rows = "ptr %rows, ptr %qkept, ptr %qw, ptr %qidx, i64 %s"
-    lane = "ptr %new, ptr %kept, ptr %w, ptr %idx, i64 %pos"
-    head = f"define internal void @move({lane}, i64 %from) {{"
-    own = ("%new", "%kept", "%w", "%idx", layout.capacity)
-    queue = ("%rows", "%qkept", "%qw", "%qidx", layout.queue)
-    parts.append(_copy(layout, head, (*own, "%from"), (*own, "%pos")))
-    head = f"define internal void @queue({rows}, {lane}) {{"
-    parts.append(_copy(layout, head, (*own, "%pos"), (*queue, "%s")))
-    head = f"define internal void @restore({rows}, {lane}) {{"
-    parts.append(_copy(layout, head, (*queue, "%s"), (*own, "%pos")))
-    return "\n".join(parts)
+@dataclass(frozen=True)
+class _Place:
+    """Where a lane is: rows of what moves and of what is kept, rows of integers, its place."""
+
+    rows: str
+    kept: str
+    integers: tuple[str, ...]
+    length: int
+    at: str
 
 
-Place = tuple[str, str, str, str, int, str]
+def _copies(layout: Layout) -> dict[str, str]:
+    """Return the instructions that move one lane, by what they are filled in for."""
+    own = _Place("%new", "%kept", ("%w", "%idx"), layout.capacity, "%pos")
+    queue = _Place("%rows", "%qkept", ("%qw", "%qidx"), layout.queue, "%q1")
+    waiting = replace(queue, at="%s")
+    last = replace(own, at="%last")
+    target = replace(own, at="%qp")
+    moving = range(len(layout.moving))
+    return {
+        "MOVE_LANE": _copy(layout, "moved", last, replace(own, at="%pos.h"), moving),
+        "RESTORE_LANE": _copy(layout, "back", waiting, target, moving),
+        "QUEUE_LANE": _to_queue(layout, own, queue),
+    }
 
 
-def _copy(layout: Layout, head: str, source: Place, target: Place) -> str:
+def _element(f: Function, place: _Place, base: str, row: int) -> str:
+    at = f.emit(f"add i64 {place.at}, {row * place.length}")
+    return f.emit(f"getelementptr {f.types.real}, ptr {base}, i64 {at}")
+
+
+def _copy(
+    layout: Layout, prefix: str, source: _Place, target: _Place, moving: Iterable[int]
+) -> str:
+    """Return the instructions that copy a lane: some rows of what moves, and all else."""
     t = layout.types
-    writer = Function(layout)
+    f = Function(layout, prefix=prefix)
+    rows = [(source.rows, target.rows, row) for row in moving]
+    rows += [(source.kept, target.kept, row) for row in range(len(layout.kept))]
+    for here, there, row in rows:
+        value = f.emit(f"load {t.real}, ptr {_element(f, source, here, row)}")
+        f.put(f"store {t.real} {value}, ptr {_element(f, target, there, row)}")
+    for one, other in zip(source.integers, target.integers, strict=True):
+        here = f.emit(f"getelementptr i64, ptr {one}, i64 {source.at}")
+        there = f.emit(f"getelementptr i64, ptr {other}, i64 {target.at}")
+        value = f.emit(f"load i64, ptr {here}")
+        f.put(f"store i64 {value}, ptr {there}")
+    return "\n".join(f.lines)
 
-    def element(place: Place, base: int, row: int) -> str:
-        start = row * place[4]
-        at = writer.emit(f"add i64 {place[5]}, {start}")
-        return writer.emit(f"getelementptr {t.real}, ptr {place[base]}, i64 {at}")
 
-    for base, count in ((0, len(layout.moving)), (1, len(layout.kept))):
-        for row in range(count):
-            value = writer.emit(f"load {t.real}, ptr {element(source, base, row)}")
-            writer.put(f"store {t.real} {value}, ptr {element(target, base, row)}")
-    for base in (2, 3):
-        here = writer.emit(f"getelementptr i64, ptr {source[base]}, i64 {source[5]}")
-        there = writer.emit(f"getelementptr i64, ptr {target[base]}, i64 {target[5]}")
-        value = writer.emit(f"load i64, ptr {here}")
-        writer.put(f"store i64 {value}, ptr {there}")
-    writer.put("ret void")
-    return "\n".join([head, *writer.lines, "}"])
+def _to_queue(layout: Layout, own: _Place, queue: _Place) -> str:
+    """Return the instructions that put a lane into the queue as it was at its station."""
+    t = layout.types
+    f = Function(layout, prefix="seen")
+    place = f.emit("getelementptr i64, ptr %slots, i64 %j64")
+    slot = f.emit(f"load i64, ptr {place}")
+    past = f.emit(f"mul i64 {slot}, {layout.station_bytes}")
+    there = f.emit(f"getelementptr i8, ptr %station, i64 {past}")
+    for i, s in enumerate(layout.carried[: len(layout.states)]):
+        row = f.emit(f"getelementptr i8, ptr {there}, i64 {i * layout.queue_bytes}")
+        _put(f, f.emit(f"getelementptr {t.real}, ptr {row}, i64 %j64"), queue, s)
+    for i, s in enumerate(layout.extremes):
+        at = f.emit(f"add i64 %j64, {i * t.lanes}")
+        _put(f, f.emit(f"getelementptr {t.real}, ptr %extremes, i64 {at}"), queue, s)
+    for name, base, value in (
+        ("after", "%qafter", f.emit(f"mul i64 {slot}, {PIECE}")),
+        ("place", "%qpos", "%pos"),
+    ):
+        f.put(f"%{name}.q = getelementptr i64, ptr {base}, i64 %q1")
+        f.put(f"store i64 {value}, ptr %{name}.q")
+    seen = {*layout.states, *layout.extremes}
+    rest = [i for i, s in enumerate(layout.moving) if s not in seen]
+    return "\n".join([*f.lines, _copy(layout, "kept", own, queue, rest)])
+
+
+def _put(f: Function, source: str, queue: _Place, name: str) -> None:
+    value = f.emit(f"load {f.types.real}, ptr {source}")
+    there = _element(f, queue, queue.rows, f.layout.moving.index(name))
+    f.put(f"store {f.types.real} {value}, ptr {there}")
 
 
 def record(layout: Layout) -> str:
@@ -322,7 +371,9 @@ def _squeeze(f: LaneLoop, ok: str) -> None:
     f.put("%from = add i64 %a, %j")
     f.put("br i1 %bit, label %keep, label %picked")
     f.label("keep")
-    f.put("call void @move(ptr %new, ptr %kept, ptr %w, ptr %idx, i64 %c, i64 %from)")
+    own = _Place("%new", "%kept", ("%w", "%idx"), f.layout.capacity, "%from")
+    moving = range(len(f.layout.moving))
+    f.lines.append(_copy(f.layout, "moved", own, replace(own, at="%c"), moving))
     f.put("%ck = add i64 %c, 1")
     f.put("br label %picked")
     f.label("picked")

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from catapult_theory.codegen.llvm_group import MARK, Function, Layout, joined
-from catapult_theory.codegen.llvm_judged import REPEAT, repeated, valid
+from catapult_theory.codegen.llvm_layout import MARK, Function, Layout, joined
+from catapult_theory.codegen.llvm_judged import REPEAT, repeated, stationed, valid
 
 Values = dict[str, str]
 
@@ -125,9 +125,9 @@ def _returned(f: Function, offset: str) -> Values:
 def converging(layout: Layout) -> tuple[str, set[str]]:
     """Return the function that repeats a stretch for queued lanes without a new peak.
 
-    As `llvm_judged.judged`; lanes run on after their gradient has vanished, and what they had
-    then is set aside. Where that is not at a stable state for some of them, it returns true and
-    leaves all as it was.
+    As `llvm_judged.judged`; lanes run on after their gradient has vanished or the stretch is over,
+    and what they had then is set aside. Where a gradient has vanished at a state that is not
+    stable, it returns true and leaves all as it was.
 
     Parameters
     ----------
@@ -142,33 +142,41 @@ def converging(layout: Layout) -> tuple[str, set[str]]:
     offsets = [str(k * t.lanes) for k in range(layout.vectors)]
     entry = [repeated(f, offset) for offset in offsets]
     aside = [f"last_{s}" for s in layout.states]
-    for first in entry:
+    for first, offset in zip(entry, offsets, strict=True):
         first |= {f"last_{s}": first[s] for s in layout.states} | {"decided": t.splat(0.0)}
+        first["station"], remaining = stationed(f, offset)
+        first["remaining"] = f.emit(f"sitofp {t.whole} {remaining} to {t.vector}")
     kinds = dict.fromkeys((*layout.states, *aside, "decided"), t.vector) | {"open": t.mask}
 
     def step(values: Values) -> Values:
         f.bind(values)
         end = {**values, **f.next_state()}
         f.bind(end)
-        hit = f.writer.both("and", str(f.small(end["largest"])), values["open"])
+        over = f.writer.compare("oge", "%now", values["remaining"])
+        stops = f.writer.both("or", str(f.small(end["largest"])), over)
+        stops = f.writer.both("and", stops, values["open"])
         for s in layout.states:
-            end[f"last_{s}"] = f.writer.select(hit, end[s], end[f"last_{s}"])
-        end["decided"] = f.writer.select(hit, "%now", end["decided"])
-        return {**end, "open": f.writer.both("and", end["open"], f.writer.negated(hit))}
+            end[f"last_{s}"] = f.writer.select(stops, end[s], end[f"last_{s}"])
+        end["decided"] = f.writer.select(stops, "%now", end["decided"])
+        return {**end, "open": f.writer.both("and", end["open"], f.writer.negated(stops))}
 
     ends = _searched(f, entry, kinds, step, (1, "%steps"))
+    for end in ends:
+        end |= {s: end[f"last_{s}"] for s in layout.states}
+        f.bind(end)
+        end["calm"] = str(f.small(end["largest"]))
     unstable = joined(f, [_unstable(f, *both) for both in zip(entry, ends, strict=True)])
     f.put(f"br i1 {f.any(unstable)}, label %unsure, label %sure")
     f.label("unsure")
     f.put("ret i1 true")
     f.label("sure")
-    start, last = f.spread("%start", "i64"), f.spread("%end", "i64")
+    last = f.spread("%end", "i64")
     for offset, end in zip(offsets, ends, strict=True):
         for i, s in enumerate(layout.states):
-            f.store(f.writer.select(end["open"], end[s], end[f"last_{s}"]), "%rows", i, offset)
-        verdict = f.choose_integers(end["open"], t.integers(0), t.integers(1))
+            f.store(end[s], "%rows", i, offset)
+        verdict = f.choose_integers(end["calm"], t.integers(1), t.integers(0))
         f.store_integers(verdict, "%verdict", offset)
-        decided = f.choose_integers(end["open"], last, f.counted(end["decided"], start))
+        decided = f.choose_integers(end["calm"], f.counted(end["decided"], end["station"]), last)
         f.store_integers(decided, "%decided", offset)
     f.put("ret i1 false")
     head = f"define internal i1 @converging({REPEAT}) {{"
@@ -177,8 +185,8 @@ def converging(layout: Layout) -> tuple[str, set[str]]:
 
 def _unstable(f: Function, entry: Values, end: Values) -> str:
     """Return the mask of lanes whose gradient has vanished where no minimum is stable."""
-    calm = f.writer.both("and", entry["open"], f.writer.negated(end["open"]))
-    stable = f.stable({**end, **{s: end[f"last_{s}"] for s in f.layout.states}})
+    stable = f.stable(end)
     if stable is None:
         return f.types.truth(False)
+    calm = f.writer.both("and", entry["open"], end["calm"])
     return f.writer.both("and", calm, f.writer.negated(stable))

@@ -16,11 +16,18 @@ from catapult_theory.codegen.arguments import Lanes
 from catapult_theory.codegen.array_target import ArrayExecutor, loaded
 from catapult_theory.codegen.backends import refuse_matrices
 from catapult_theory.codegen.buffers import aligned
-from catapult_theory.codegen.execution import LANES_PER_CHUNK, in_threads, verdict_buffers
+from catapult_theory.codegen.execution import (
+    LANES_PER_CHUNK,
+    chunks_in_a_call,
+    in_threads,
+    verdict_buffers,
+)
 from catapult_theory.codegen.header import header
-from catapult_theory.codegen.llvm_group import Layout, group
+from catapult_theory.codegen.llvm_group import group
 from catapult_theory.codegen.llvm_host import Host, compiled, native
 from catapult_theory.codegen.llvm_judged import judged
+from catapult_theory.codegen.llvm_layout import Layout
+from catapult_theory.codegen.llvm_look import look
 from catapult_theory.codegen.llvm_search import converging, replay
 from catapult_theory.codegen.llvm_values import Types
 from catapult_theory.codegen.lowering import Program, expression_program
@@ -60,7 +67,7 @@ def emit(update_map: Any, program: Program, dtype: str) -> str:
 def emit_for(update_map: Any, dtype: str, host: Host) -> str:
     """Return the LLVM IR of the run, for some machine."""
     layout = layout_for(run_form(update_map), dtype, host)
-    parts = [group(layout, k) for k in sorted({layout.vectors, 1})]
+    parts = [group(layout), look(layout)]
     bounded = layout.form.ceiling is not None
     parts.append(replay(layout, "replay", False))
     if bounded:
@@ -71,7 +78,7 @@ def emit_for(update_map: Any, dtype: str, host: Host) -> str:
     parts.append(llvm_run.record_all(layout))
     parts.append(llvm_run.scheduler(layout, host.flush))
     texts = [text for text, _ in parts]
-    texts += [llvm_run.copies(layout), llvm_run.record(layout)]
+    texts.append(llvm_run.record(layout))
     declared = sorted(set().union(*(d for _, d in parts)))
     return "\n\n".join([header(update_map, "llvm", _comment), *texts, "\n".join(declared)]) + "\n"
 
@@ -109,7 +116,12 @@ class Machine:
         return int(self.engine.get_function_address(self.name))
 
     def run(
-        self, count: int, numbers: tuple[int, ...], arrays: tuple[Any, ...], threads: int | None
+        self,
+        count: int,
+        numbers: tuple[int, ...],
+        arrays: tuple[Any, ...],
+        threads: int | None,
+        chunks: int = 1,
     ) -> None:
         """Run all lanes in chunks, on several threads; compiled code holds no lock."""
         kinds = [ctypes.c_int64] * (2 + len(numbers)) + [ctypes.c_void_p] * 2
@@ -123,7 +135,7 @@ class Machine:
                 scratch.address = scratch.memory.ctypes.data
             entry(low, high, *numbers, addresses, scratch.address)
 
-        in_threads(portion, count, threads, False)
+        in_threads(portion, count, threads, False, chunks)
 
 
 @dataclass(frozen=True)
@@ -170,10 +182,11 @@ class LlvmExecutor:
         """Return the final states, and (loss, peak_loss, peak_step, status, status_step)."""
         if steps == 0:
             return self.arrays.run(lanes, steps, threads)
-        verdicts = verdict_buffers(lanes.count, self.dtype)
+        verdicts = verdict_buffers(lanes, self.dtype)
         arrays = (*lanes.states, *lanes.parameters, *verdicts)
         machine = self.narrow if lanes.count <= FEW else self.wide
-        machine.run(lanes.count, (steps,), arrays, threads)
+        chunks = chunks_in_a_call(lanes.count, steps, threads)
+        machine.run(lanes.count, (steps,), arrays, threads, chunks)
         left = verdicts[3] == llvm_run.LEFT
         if left.any():
             some = Lanes(
@@ -203,7 +216,7 @@ class LlvmExecutor:
         threads: int | None,
     ) -> tuple[Any, ...]:
         """Fill rows of states, and of (expression, rows) by name; return the verdicts."""
-        verdicts = verdict_buffers(lanes.count, self.dtype)
+        verdicts = verdict_buffers(lanes, self.dtype)
         expressions = tuple(e for e, _ in shown.values())
         buffers = (a for _, a in shown.values())
         arrays = (*lanes.states, *lanes.parameters, *rows, *buffers, *verdicts)

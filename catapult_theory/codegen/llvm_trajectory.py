@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from catapult_theory.codegen.llvm_group import Function, Layout, flags, joined
+from catapult_theory.codegen.llvm_layout import Function, Layout, flags, joined
 from catapult_theory.codegen.llvm_judged import judged_steps
 from catapult_theory.codegen.llvm_lanes import LaneLoop
 from catapult_theory.codegen.llvm_run import FLUSH
@@ -280,7 +280,8 @@ def _careful(f: LaneLoop, starts: Carried, observed: Any) -> Carried:
         f.label("rest")
         f.put("br label %passed")
         f.label("forward")
-        ends, back = judged_steps(f, values, "%t1", "forward")
+        time = f.spread("%t1", "i64")
+        ends, back = judged_steps(f, [{**v, "time": time} for v in values], "forward")
         f.put("br label %passed")
         f.label("passed")
         after = [

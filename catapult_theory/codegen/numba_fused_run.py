@@ -41,7 +41,7 @@ class DiagonalExecutor:
         """Return the final states, and (loss, peak_loss, peak_step, status, status_step)."""
         if 2 * steps < lanes.data[0].shape[1]:
             return self._briefly(lanes, steps, threads)
-        verdicts = verdict_buffers(lanes.count, self.dtype)
+        verdicts = verdict_buffers(lanes, self.dtype)
         together = GROUP if hasattr(self.loops, "run_groups") else 1
         loop = self.loops.run_groups if together > 1 else self.loops.run
         with single_threaded_blas():
@@ -58,7 +58,7 @@ class DiagonalExecutor:
         self, lanes: Lanes, steps: int, threads: int | None
     ) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
         """Run few steps in the given basis: turning the state costs as much as many steps."""
-        verdicts = verdict_buffers(lanes.count, self.dtype)
+        verdicts = verdict_buffers(lanes, self.dtype)
         stride = max(steps, 1)
         ends = tuple(np.empty((steps // stride + 1, *a.shape), a.dtype) for a in lanes.states)
         arrays = (*ends, *lanes.states, *lanes.parameters, *lanes.data, *verdicts)

@@ -1,0 +1,377 @@
+"""Lanes in scratch memory for the LLVM target, and functions that work on them.
+
+A stretch of steps goes by in pieces; at the start of each a group of vectors leaves its state at a
+station, so that what a look finds at the end of the stretch can be searched from close by.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import accumulate
+
+from catapult_theory.codegen.ir import Node, symbols_in
+from catapult_theory.codegen.llvm_values import Types, Writer, uses_library
+from catapult_theory.codegen.lowering import next_name
+from catapult_theory.codegen.scaled_form import RunForm
+from catapult_theory.codegen.status import LIMITS
+
+# Above this a loss is so large that a lane may have passed the bound between two looks.
+_ALARM = {"float64": 1e190, "float32": 1e30}
+# States of a lane to return to: a station shortly before its peak, and its own start.
+MARK, FIRST = "at mark: ", "at first: "
+# Steps between two stations, and of the shortest and the longest stretch.
+PIECE = SHORTEST = 16
+LONGEST = 256
+# More are no faster: the processor does not see far enough ahead to overlap them.
+MOST_VECTORS = 4
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The rows of a lane in the scratch memory, and how they are typed.
+
+    Parameters
+    ----------
+    form : RunForm
+    types : Types
+    capacity : int
+        Lanes in a row.
+    registers : int
+        Vector registers of the machine.
+    """
+
+    form: RunForm
+    types: Types
+    capacity: int
+    registers: int
+
+    @property
+    def states(self) -> list[str]:
+        """The variables of the loop."""
+        return [i.code for i in self.form.step.state]
+
+    @property
+    def constants(self) -> list[str]:
+        """What a lane carries besides: parameters and what is hoisted."""
+        return [
+            *(i.code for i in self.form.step.parameters),
+            *(a.name for a in self.form.hoisted),
+        ]
+
+    @property
+    def in_loop(self) -> list[str]:
+        """The constants that every step needs."""
+        form = self.form
+        trees = [*(a.value for a in form.per_step), *(n for _, n in form.step.outputs)]
+        used = set().union(*(symbols_in(t) for t in trees))
+        return [c for c in self.constants if c in used]
+
+    @property
+    def moving(self) -> list[str]:
+        """The rows of numbers that a stretch changes."""
+        return [*self.states, "peak", "largest"]
+
+    @property
+    def kept(self) -> list[str]:
+        """The rows of numbers that a lane takes along: constants, and states to return to."""
+        places = [MARK, *([FIRST] if self.form.ceiling is not None else [])]
+        return [*self.constants, *(place + s for place in places for s in self.states)]
+
+    def first_row(self, place: str) -> int:
+        """Return the row of the first variable of a state to return to: MARK or FIRST."""
+        return self.kept.index(place + self.states[0])
+
+    @property
+    def vectors(self) -> int:
+        """How many vectors fit in the registers with what a step needs of each."""
+        trees = [*(a.value for a in self.form.per_step), *(n for _, n in self.form.step.outputs)]
+        if uses_library(trees):
+            return 1
+        each = len(self.states) + 1 + self.watches + self.follows + len(self.in_loop) + 1
+        return max(1, min(MOST_VECTORS, (self.registers - 2) // each))
+
+    @property
+    def watches(self) -> bool:
+        """Whether the least squared gradient of a stretch is carried along."""
+        return self.form.watched and self.converges
+
+    @property
+    def follows(self) -> bool:
+        """Whether the running maximum of the squared gradient is carried at every step."""
+        return self.form.ceiling is None and self.converges
+
+    @property
+    def queue(self) -> int:
+        """How many lanes are judged at once."""
+        return self.vectors * self.types.lanes
+
+    @property
+    def row_bytes(self) -> int:
+        """The bytes of a row of numbers."""
+        return self.capacity * self.types.size
+
+    @property
+    def queue_bytes(self) -> int:
+        """The bytes of a row of queued lanes."""
+        return self.queue * self.types.size
+
+    @property
+    def converges(self) -> bool:
+        """Whether lanes can be found converged."""
+        return self.form.step.output("grad_norm2") is not None
+
+    @property
+    def carried(self) -> list[str]:
+        """What a vector takes from step to step in registers, and leaves at a station."""
+        more = (("largest", self.follows), ("least", self.watches))
+        return [*self.states, "peak", *(name for name, needed in more if needed)]
+
+    @property
+    def extremes(self) -> list[str]:
+        """What is carried of the past: its peaks, which a look may find lower at a station."""
+        return ["peak", *(["largest"] if self.follows else [])]
+
+    @property
+    def station_bytes(self) -> int:
+        """The bytes that a group leaves at one station."""
+        return len(self.carried) * self.queue_bytes
+
+    @property
+    def places(self) -> dict[str, int]:
+        """Where the parts of the scratch memory begin, and how long it is ("end")."""
+        rows = len(self.moving) * self.row_bytes
+        integers = 8 * self.capacity
+        sizes = {
+            "stations": (LONGEST // PIECE + 1) * self.station_bytes,
+            "rows": rows,
+            "kept": len(self.kept) * self.row_bytes,
+            **dict.fromkeys(("w", "idx"), integers),
+            "flags": integers // 2,
+            "end": 0,
+        }
+        return dict(zip(sizes, accumulate((0, *sizes.values())), strict=False))
+
+    @property
+    def bytes(self) -> int:
+        """The size of the scratch memory."""
+        return self.places["end"]
+
+
+class Function:
+    """A function under way: a writer with loads, stores and blocks."""
+
+    def __init__(
+        self, layout: Layout, row_bytes: int | str | None = None, prefix: str = "v"
+    ) -> None:
+        self.layout = layout
+        self.types = layout.types
+        self.row_bytes = layout.row_bytes if row_bytes is None else row_bytes
+        self.writer = Writer(layout.types, prefix)
+
+    def arrays(self, names: Iterable[str]) -> None:
+        """Load the addresses of the caller's arrays, in the order in which they are given."""
+        for i, name in enumerate(names):
+            place = self.emit(f"getelementptr ptr, ptr %arrays, i64 {i}")
+            self.put(f"{name} = load ptr, ptr {place}, align 8")
+
+    @property
+    def lines(self) -> list[str]:
+        """The instructions so far."""
+        return self.writer.lines
+
+    def emit(self, text: str) -> str:
+        """Add an instruction with a value."""
+        return self.writer.emit(text)
+
+    def put(self, text: str) -> None:
+        """Add an instruction without a value."""
+        self.lines.append(f"  {text}")
+
+    def label(self, name: str) -> None:
+        """Begin a block."""
+        self.lines.append(f"{name}:")
+
+    def address(self, base: str, row: int, offset: str) -> str:
+        """Return the address of an element of a row of numbers."""
+        if isinstance(self.row_bytes, int):
+            before = str(row * self.row_bytes)
+        else:
+            before = self.emit(f"mul i64 {row}, {self.row_bytes}")
+        start = self.emit(f"getelementptr i8, ptr {base}, i64 {before}")
+        return self.emit(f"getelementptr {self.types.real}, ptr {start}, i64 {offset}")
+
+    def load(self, base: str, row: int, offset: str) -> str:
+        """Return a vector of a row."""
+        place = self.address(base, row, offset)
+        return self.emit(f"load {self.types.vector}, ptr {place}, align {self.types.size}")
+
+    def store(self, value: str, base: str, row: int, offset: str) -> None:
+        """Write a vector of a row."""
+        place = self.address(base, row, offset)
+        self.put(f"store {self.types.vector} {value}, ptr {place}, align {self.types.size}")
+
+    def integers(self, base: str, offset: str) -> tuple[str, str]:
+        """Return the address and the value of a vector of 64-bit integers."""
+        place = self.emit(f"getelementptr i64, ptr {base}, i64 {offset}")
+        return place, self.emit(f"load {self.types.whole}, ptr {place}, align 8")
+
+    def store_integers(self, value: str, base: str, offset: str) -> None:
+        """Write a vector of 64-bit integers."""
+        place = self.emit(f"getelementptr i64, ptr {base}, i64 {offset}")
+        self.put(f"store {self.types.whole} {value}, ptr {place}, align 8")
+
+    def counted(self, value: str, first: str) -> str:
+        """Return steps that were counted in numbers of the map's type, from some step on."""
+        t = self.types
+        steps = self.emit(f"fptosi {t.vector} {value} to {t.whole}")
+        return self.emit(f"add {t.whole} {first}, {steps}")
+
+    def below(self, count: str, places: str) -> str:
+        """Return the mask of elements whose number is less than a count."""
+        t = self.types
+        return self.emit(f"icmp sgt {t.whole} {self.spread(count, 'i64')}, {places}")
+
+    def choose_integers(self, mask: str, yes: str, no: str) -> str:
+        """Return a choice by elements between integers."""
+        kind = self.types.whole
+        return self.emit(f"select {self.types.mask} {mask}, {kind} {yes}, {kind} {no}")
+
+    def choose_masks(self, mask: str, yes: str, no: str) -> str:
+        """Return a choice by elements between masks."""
+        kind = self.types.mask
+        return self.emit(f"select {kind} {mask}, {kind} {yes}, {kind} {no}")
+
+    def spread(self, value: str, kind: str) -> str:
+        """Return a vector with a scalar in every element."""
+        n = self.types.lanes
+        one = self.emit(f"insertelement <{n} x {kind}> poison, {kind} {value}, i32 0")
+        return self.emit(
+            f"shufflevector <{n} x {kind}> {one}, <{n} x {kind}> poison, "
+            f"<{n} x i32> zeroinitializer"
+        )
+
+    def any(self, mask: str) -> str:
+        """Return whether an element of a mask is set."""
+        n = self.types.lanes
+        bits = self.emit(f"bitcast <{n} x i1> {mask} to i{n}")
+        return self.emit(f"icmp ne i{n} {bits}, 0")
+
+    def bind(self, values: dict[str, str]) -> None:
+        """Give the symbols of the map their values and compute what every step needs."""
+        self.writer.bind(values)
+        self.writer.assign((a.name, a.value) for a in self.layout.form.per_step)
+
+    def output(self, name: str) -> str | None:
+        """Return an output of the step at the bound state."""
+        node: Node | None = self.layout.form.step.output(name)
+        return None if node is None else self.writer.value(node)
+
+    def next_state(self) -> dict[str, str]:
+        """Return the state after the step from the bound one."""
+        form = self.layout.form
+        found = {}
+        for i in form.step.state:
+            node = form.step.output(next_name(i.code))
+            found[i.code] = self.writer.updated(node, i.code) if node is not None else ""
+        return found
+
+    def sound(self, state: dict[str, str]) -> str:
+        """Return the mask of lanes whose state is finite."""
+        first, *rest = (self.writer.finite(v) for v in state.values())
+        for other in rest:
+            first = self.writer.both("and", first, other)
+        return first
+
+    def within(self) -> str:
+        """Return the mask of lanes that have not passed the bound."""
+        limit = self.types.splat(LIMITS[self.types.dtype].bound)
+        size = self.output("size") or self.output("loss")
+        return self.writer.compare("ole", str(size), limit)
+
+    def small(self, largest: str, least: str | None = None) -> str | None:
+        """Return the mask of lanes whose gradient has, or had at its least, all but vanished."""
+        limits = LIMITS[self.types.dtype]
+        norm = self.output("grad_norm2")
+        if norm is None:
+            return None
+        w = self.writer
+        bound = w.binary("fmul", self.types.splat(limits.tolerance), largest)
+        small = w.compare("ole", least or norm, bound)
+        rounding = self.output("rounding")
+        if rounding is None:
+            return small
+        floor = w.binary("fmul", self.types.splat(limits.rounding), rounding)
+        return w.both("or", small, w.compare("ole", norm, floor))
+
+    def stable(self, values: dict[str, str]) -> str | None:
+        """Return the mask of lanes at a linearly stable state."""
+        margin = self.layout.form.margin
+        if margin is None:
+            return None
+        self.writer.bind(values)
+        self.writer.assign((a.name, a.value) for a in margin.assignments)
+        node = margin.output("margin")
+        value = self.writer.value(node) if node is not None else ""
+        return self.writer.compare("ogt", value, self.types.splat(0.0))
+
+    def ceiling(self, offset: str, peak: str) -> str | None:
+        """Return a bound on the squared gradient of lanes that have come to some loss at most."""
+        layout, program = self.layout, self.layout.form.ceiling
+        if program is None:
+            return None
+        rows = {s: layout.kept.index(FIRST + s) for s in layout.states}
+        first = {s: self.load("%kept", row, offset) for s, row in rows.items()}
+        (own,) = program.parameters
+        self.writer.bind({**first, own.code: peak})
+        self.writer.assign((a.name, a.value) for a in program.assignments)
+        ((_, node),) = program.outputs
+        return self.writer.value(node)
+
+    def larger(self, largest: str, norm: str | None, where: str | None = None) -> str:
+        """Return the running maximum of the squared gradient, updated in a mask."""
+        if norm is None:
+            return largest
+        more = self.writer.compare("ogt", norm, largest)
+        if where is not None:
+            more = self.writer.both("and", more, where)
+        return self.writer.select(more, norm, largest)
+
+    def constants(self, offset: str) -> dict[str, str]:
+        """Return what a vector of lanes keeps from step to step."""
+        return {c: self.load("%kept", i, offset) for i, c in enumerate(self.layout.constants)}
+
+    def peaked(self, values: dict[str, str]) -> dict[str, str]:
+        """Return the peak of the loss and the extremes of the gradient, with the bound state."""
+        loss = str(self.output("loss"))
+        record = self.writer.compare("ogt", loss, values["peak"])
+        found = {"peak": self.writer.select(record, loss, values["peak"])}
+        if self.layout.watches:
+            norm = str(self.output("grad_norm2"))
+            less = self.writer.compare("olt", norm, values["least"])
+            found["least"] = self.writer.select(less, norm, values["least"])
+        if self.layout.follows:
+            found["largest"] = self.larger(values["largest"], self.output("grad_norm2"))
+        return found
+
+
+def flags(f: Function, values: dict[str, str], least: str | None) -> tuple[str, str | None]:
+    """Return the masks of lanes that may have diverged, and converged, at the state in values.
+
+    The squared gradient is that of the state, or the least one since the last look.
+    """
+    w, t = f.writer, f.types
+    f.bind(values)
+    state = {s: values[s] for s in f.layout.states}
+    fine = w.both("and", f.sound(state), f.within())
+    alarm = w.compare("ole", values["peak"], t.splat(_ALARM[t.dtype]))
+    bad = f.writer.negated(w.both("and", fine, alarm))
+    return bad, f.small(values["largest"], least)
+
+
+def joined(f: Function, masks: list[str]) -> str:
+    """Return the mask of what is set in any of several masks."""
+    first, *rest = masks
+    for other in rest:
+        first = f.writer.both("or", first, other)
+    return first
