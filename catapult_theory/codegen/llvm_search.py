@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from catapult_theory.codegen.llvm_layout import MARK, Function, Layout, joined
 from catapult_theory.codegen.llvm_judged import REPEAT, repeated, stationed, valid
+from catapult_theory.codegen.llvm_layout import MARK, Function, Layout, joined
 
 Values = dict[str, str]
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from catapult_theory.codegen.llvm_layout import Function, Layout, flags, joined
 from catapult_theory.codegen.llvm_judged import judged_steps
 from catapult_theory.codegen.llvm_lanes import LaneLoop
+from catapult_theory.codegen.llvm_layout import Function, Layout, flags, joined
 from catapult_theory.codegen.llvm_run import FLUSH
 from catapult_theory.codegen.lowering import Program
 
