@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -42,7 +43,7 @@ class Lanes:
     @property
     def count(self) -> int:
         """The number of lanes."""
-        return int(np.prod(self.shape))
+        return math.prod(self.shape)
 
     def apart_from(self, buffers: Iterable[Any]) -> Lanes:
         """Return the same arguments, copied where a buffer that is to be filled holds them."""
@@ -230,7 +231,7 @@ class Arguments:
 
     def _flat(self, array: Any, tail: tuple[int, ...], buffer: Any = None) -> Any:
         # Contiguous: kernels compile for one layout.
-        count = int(np.prod(self.shape))
+        count = math.prod(self.shape)
         wide = np.broadcast_to(array, (*self.shape, *tail))
         if buffer is None:
             return wide.reshape(count, *tail).copy(order="C")
@@ -240,7 +241,7 @@ class Arguments:
     def _read(self, array: Any) -> Any:
         # Parameters are only read: an array that has the layout already serves as it is.
         plain = array.flags.carray and array.shape == self.shape
-        return array.reshape(int(np.prod(self.shape))) if plain else self._flat(array, ())
+        return array.reshape(math.prod(self.shape)) if plain else self._flat(array, ())
 
 
 def lanes_of(

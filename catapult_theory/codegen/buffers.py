@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -32,7 +33,7 @@ def aligned(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
     0
     """
     kind = np.dtype(dtype)
-    size = int(np.prod(shape, dtype=object)) * kind.itemsize
+    size = math.prod(shape) * kind.itemsize
     memory = np.empty(size + ALIGNMENT, np.uint8)
     start = -memory.ctypes.data % ALIGNMENT
     return memory[start : start + size].view(kind).reshape(shape)
@@ -50,7 +51,7 @@ def refuse_beyond_memory(shapes: Mapping[str, tuple[int, ...]], dtype: Any) -> N
     --------
     >>> refuse_beyond_memory({"f": (10, 10)}, "float64")
     """
-    need = sum(int(np.prod(s, dtype=object)) for s in shapes.values()) * np.dtype(dtype).itemsize
+    need = sum(math.prod(s) for s in shapes.values()) * np.dtype(dtype).itemsize
     have = _physical_memory()
     if have and need > have:
         raise InputError(
@@ -165,7 +166,7 @@ def flat_result(buffer: Any, tail: int, dtype: Any) -> Any:
     (6, 4)
     """
     lanes, inner = buffer.shape[: buffer.ndim - tail], buffer.shape[buffer.ndim - tail :]
-    return flat_rows(buffer[None], (int(np.prod(lanes)), *inner), dtype)[0]
+    return flat_rows(buffer[None], (math.prod(lanes), *inner), dtype)[0]
 
 
 def flat_rows(buffer: Any, inner: tuple[int, ...], dtype: Any) -> Any:

@@ -20,9 +20,10 @@ from catapult_theory.codegen.status import LIMITS
 _ALARM = {"float64": 1e190, "float32": 1e30}
 # States of a lane to return to: a station shortly before its peak, and its own start.
 MARK, FIRST = "at mark: ", "at first: "
-# Steps between two stations, and of the shortest and the longest stretch.
+# Steps between two stations, and of the shortest stretch.
 PIECE = SHORTEST = 16
-LONGEST = 256
+# Stations of single vectors in the longest stretch: they stay in the first-level cache.
+STATIONS = 64
 # More are no faster: the processor does not see far enough ahead to overlap them.
 MOST_VECTORS = 4
 
@@ -39,12 +40,15 @@ class Layout:
         Lanes in a row.
     registers : int
         Vector registers of the machine.
+    most : int
+        Vectors that are iterated side by side, if there are registers for so many.
     """
 
     form: RunForm
     types: Types
     capacity: int
     registers: int
+    most: int = MOST_VECTORS
 
     @property
     def states(self) -> list[str]:
@@ -89,7 +93,12 @@ class Layout:
         if uses_library(trees):
             return 1
         each = len(self.states) + 1 + self.watches + self.follows + len(self.in_loop) + 1
-        return max(1, min(MOST_VECTORS, (self.registers - 2) // each))
+        return max(1, min(self.most, (self.registers - 2) // each))
+
+    @property
+    def longest(self) -> int:
+        """The steps of the longest stretch."""
+        return STATIONS // self.vectors * PIECE
 
     @property
     def watches(self) -> bool:
@@ -143,7 +152,7 @@ class Layout:
         rows = len(self.moving) * self.row_bytes
         integers = 8 * self.capacity
         sizes = {
-            "stations": (LONGEST // PIECE + 1) * self.station_bytes,
+            "stations": (self.longest // PIECE + 1) * self.station_bytes,
             "rows": rows,
             "kept": len(self.kept) * self.row_bytes,
             **dict.fromkeys(("w", "idx"), integers),

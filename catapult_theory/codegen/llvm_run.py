@@ -15,7 +15,6 @@ from catapult_theory.codegen.execution import LANES_PER_CHUNK
 from catapult_theory.codegen.llvm_lanes import LaneLoop
 from catapult_theory.codegen.llvm_layout import (
     FIRST,
-    LONGEST,
     MARK,
     PIECE,
     SHORTEST,
@@ -117,7 +116,7 @@ def scheduler(layout: Layout, flush: str) -> tuple[str, set[str]]:
         "SELDOM": SELDOM,
         "OFTEN": OFTEN,
         "SHORTEST": SHORTEST,
-        "LONGEST": LONGEST,
+        "LONGEST": layout.longest,
         "LIGHT": _CONVERGING if layout.converges else "icmp eq i64 0, 0",
         "MOVED": MOVED_BIT,
         "EVERY": 2**t.lanes - 1,

@@ -26,7 +26,7 @@ from catapult_theory.codegen.header import header
 from catapult_theory.codegen.llvm_group import group
 from catapult_theory.codegen.llvm_host import Host, compiled, native
 from catapult_theory.codegen.llvm_judged import judged
-from catapult_theory.codegen.llvm_layout import Layout
+from catapult_theory.codegen.llvm_layout import MOST_VECTORS, Layout
 from catapult_theory.codegen.llvm_look import look
 from catapult_theory.codegen.llvm_search import converging, replay
 from catapult_theory.codegen.llvm_values import Types
@@ -35,7 +35,8 @@ from catapult_theory.codegen.scaled_form import RunForm, own_form, run_form
 
 # Rows must not all begin at the same place in the cache.
 CAPACITY = LANES_PER_CHUNK + 72
-# So few lanes wait for one operation after another, whatever the width of the vectors.
+# So few lanes wait for one operation after another, whatever the width of the vectors; a run of
+# single vectors holds no more.
 FEW = 4
 
 
@@ -64,9 +65,9 @@ def emit(update_map: Any, program: Program, dtype: str) -> str:
     return emit_for(update_map, dtype, native())
 
 
-def emit_for(update_map: Any, dtype: str, host: Host) -> str:
-    """Return the LLVM IR of the run, for some machine."""
-    layout = layout_for(run_form(update_map), dtype, host)
+def emit_for(update_map: Any, dtype: str, host: Host, most: int = MOST_VECTORS) -> str:
+    """Return the LLVM IR of the run, for some machine, with so many vectors side by side."""
+    layout = layout_for(run_form(update_map), dtype, host, most)
     parts = [group(layout), look(layout)]
     bounded = layout.form.ceiling is not None
     parts.append(replay(layout, "replay", False))
@@ -83,10 +84,10 @@ def emit_for(update_map: Any, dtype: str, host: Host) -> str:
     return "\n\n".join([header(update_map, "llvm", _comment), *texts, "\n".join(declared)]) + "\n"
 
 
-def layout_for(form: RunForm, dtype: str, host: Host) -> Layout:
+def layout_for(form: RunForm, dtype: str, host: Host, most: int = MOST_VECTORS) -> Layout:
     """Return the layout of lanes for a form and a machine."""
     types = Types(dtype, host.lanes(dtype), host.fuses)
-    return Layout(form, types, CAPACITY, host.registers)
+    return Layout(form, types, CAPACITY if most > 1 else 4 * FEW, host.registers, most)
 
 
 def _comment(text: str) -> str:
@@ -103,17 +104,22 @@ class Machine:
         From `llvm_host.compiled`.
     name : str
         The function: numbers ``low, high, ...``, addresses of arrays, scratch memory.
+    numbers : int
+        How many numbers follow low and high.
     bytes : int
         Of scratch memory for a chunk of lanes.
     """
 
     engine: Any
     name: str
+    numbers: int
     bytes: int
 
     @cached_property
-    def _address(self) -> int:
-        return int(self.engine.get_function_address(self.name))
+    def _entry(self) -> Any:
+        kinds = [ctypes.c_int64] * (2 + self.numbers) + [ctypes.c_void_p] * 2
+        address = int(self.engine.get_function_address(self.name))
+        return ctypes.CFUNCTYPE(None, *kinds)(address)
 
     def run(
         self,
@@ -124,8 +130,7 @@ class Machine:
         chunks: int = 1,
     ) -> None:
         """Run all lanes in chunks, on several threads; compiled code holds no lock."""
-        kinds = [ctypes.c_int64] * (2 + len(numbers)) + [ctypes.c_void_p] * 2
-        entry = ctypes.CFUNCTYPE(None, *kinds)(self._address)
+        entry = self._entry
         addresses = (ctypes.c_void_p * len(arrays))(*(a.ctypes.data for a in arrays))
         scratch = threading.local()
 
@@ -165,13 +170,10 @@ class LlvmExecutor:
 
     @cached_property
     def narrow(self) -> Machine:
-        """The run in narrower vectors, with the same bits: their operations take less time."""
-        if self.host.instructions != "avx512":
-            return self.wide
-        host = self.host.limited_to("avx2")
-        return _runner(
-            emit_for(self.update_map, self.dtype, host), self.update_map, self.dtype, host
-        )
+        """The run of one vector, a narrow one, with the same bits: its operations take less time."""
+        host = self.host.limited_to("avx2") if self.host.instructions == "avx512" else self.host
+        text = emit_for(self.update_map, self.dtype, host, 1)
+        return _runner(text, self.update_map, self.dtype, host, 1)
 
     @cached_property
     def arrays(self) -> ArrayExecutor:
@@ -230,9 +232,11 @@ def load(source: str, update_map: Any, program: Program, dtype: str) -> LlvmExec
     return LlvmExecutor(source, update_map, program, dtype, native())
 
 
-def _runner(source: str, update_map: Any, dtype: str, host: Host) -> Machine:
-    layout = layout_for(run_form(update_map), dtype, host)
-    return Machine(compiled(source, host), "run", layout.bytes)
+def _runner(
+    source: str, update_map: Any, dtype: str, host: Host, most: int = MOST_VECTORS
+) -> Machine:
+    layout = layout_for(run_form(update_map), dtype, host, most)
+    return Machine(compiled(source, host), "run", 1, layout.bytes)
 
 
 def emit_trajectory(update_map: Any, dtype: str, host: Host, observed: tuple[Any, ...] = ()) -> str:
@@ -260,4 +264,4 @@ def emit_trajectory(update_map: Any, dtype: str, host: Host, observed: tuple[Any
 def _follower(update_map: Any, dtype: str, host: Host, observed: tuple[Any, ...]) -> Machine:
     text = emit_trajectory(update_map, dtype, host, observed)
     layout = layout_for(own_form(update_map), dtype, host)
-    return Machine(compiled(text, host), "trajectory", llvm_trajectory.scratch_bytes(layout))
+    return Machine(compiled(text, host), "trajectory", 3, llvm_trajectory.scratch_bytes(layout))
