@@ -105,7 +105,7 @@ def at_station(f: Function, station: str) -> Values:
 def _place(f: Function, station: str, row: int, k: int) -> tuple[str, int]:
     """Return the address of a vector at a station, and its size."""
     size = f.types.lanes * f.types.size
-    offset = row * f.layout.queue_bytes + k * size
+    offset = row * f.layout.group_bytes + k * size
     return f.emit(f"getelementptr i8, ptr {station}, i64 {offset}"), size
 
 

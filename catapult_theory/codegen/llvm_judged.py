@@ -32,7 +32,7 @@ def judged(layout: Layout) -> tuple[str, set[str]]:
     """
     t = layout.types
     f = Function(layout, layout.queue_bytes)
-    offsets = [str(k * t.lanes) for k in range(layout.vectors)]
+    offsets = [str(k * t.lanes) for k in range(layout.searched)]
     entry = [repeated(f, offset) for offset in offsets]
     last = f.spread("%end", "i64")
     starts = []

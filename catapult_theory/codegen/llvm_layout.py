@@ -26,6 +26,7 @@ PIECE = SHORTEST = 16
 STATIONS = 64
 # More are no faster: the processor does not see far enough ahead to overlap them.
 MOST_VECTORS = 4
+SEARCHED = 2
 
 
 @dataclass(frozen=True)
@@ -111,9 +112,19 @@ class Layout:
         return self.form.ceiling is None and self.converges
 
     @property
+    def searched(self) -> int:
+        """How many vectors are searched at once: some may be over long before the others."""
+        return min(SEARCHED, self.vectors)
+
+    @property
     def queue(self) -> int:
-        """How many lanes are judged at once."""
-        return self.vectors * self.types.lanes
+        """How many lanes are searched at once."""
+        return self.searched * self.types.lanes
+
+    @property
+    def group_bytes(self) -> int:
+        """The bytes of a number for every lane of a group."""
+        return self.vectors * self.types.lanes * self.types.size
 
     @property
     def row_bytes(self) -> int:
@@ -144,7 +155,7 @@ class Layout:
     @property
     def station_bytes(self) -> int:
         """The bytes that a group leaves at one station."""
-        return len(self.carried) * self.queue_bytes
+        return len(self.carried) * self.group_bytes
 
     @property
     def places(self) -> dict[str, int]:

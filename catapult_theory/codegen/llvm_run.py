@@ -38,7 +38,7 @@ _CONVERGING = (
     "ptr %decided, i64 %L, i64 %t, i64 %end, i64 %count)"
 )
 _FROM_THE_START = (
-    "call i1 @replayq(ptr %rows, ptr %qkept, ptr %qw, ptr %qwhen, i64 {QROW}, i64 {FIRST}, i64 0, "
+    "call i1 @replay(ptr %rows, ptr %qkept, ptr %qw, ptr %qwhen, i64 {QROW}, i64 {FIRST}, i64 0, "
     "i64 %count, i64 %t)"
 )
 
@@ -103,7 +103,6 @@ def scheduler(layout: Layout, flush: str) -> tuple[str, set[str]]:
         "MARK": layout.first_row(MARK),
         "ROW": layout.row_bytes,
         "QROW": layout.queue_bytes,
-        "REPLAYQ": "replayq" if bounded else "replay",
         "FLUSH_ON": on,
         "FLUSH_OFF": off,
         "QROWS": len(layout.moving),
@@ -194,7 +193,7 @@ def _to_queue(layout: Layout, own: _Place, queue: _Place) -> str:
     past = f.emit(f"mul i64 {slot}, {layout.station_bytes}")
     there = f.emit(f"getelementptr i8, ptr %station, i64 {past}")
     for i, s in enumerate(layout.carried[: len(layout.states)]):
-        row = f.emit(f"getelementptr i8, ptr {there}, i64 {i * layout.queue_bytes}")
+        row = f.emit(f"getelementptr i8, ptr {there}, i64 {i * layout.group_bytes}")
         _put(f, f.emit(f"getelementptr {t.real}, ptr {row}, i64 %j64"), queue, s)
     for i, s in enumerate(layout.extremes):
         at = f.emit(f"add i64 %j64, {i * t.lanes}")

@@ -3,7 +3,7 @@
 ; chunk: lanes enter scratch memory, advance in stretches, are judged and leave.
 ; record_all: all lanes of a chunk at once, where none has left it.
 ; settle: judges the queued lanes, writes those that are decided, and puts the others back.
-; replay, replayq: the steps of peaks, of active and of queued lanes.
+; replay: the steps of peaks, of active and of queued lanes.
 define void @run(i64 %low, i64 %high, i64 %steps, ptr %arrays, ptr %scratch) {
   {FLUSH_ON}
   br label %chunks
@@ -213,7 +213,7 @@ out:
 }
 
 define internal void @settle(i64 %count, i32 %movers, i64 %L, i64 %t, i64 %end, ptr %rows, ptr %qkept, ptr %qw, ptr %qwhen, ptr %qidx, ptr %qafter, ptr %qpos, ptr %verdict, ptr %decided, ptr %new, ptr %kept, ptr %w, ptr %idx, ptr %flags, ptr %arrays) noinline {
-  %doubt = call i1 @{REPLAYQ}(ptr %rows, ptr %qkept, ptr %qw, ptr %qwhen, i64 {QROW}, i64 {MARK}, i64 0, i64 %count, i64 {LONGEST})
+  %doubt = call i1 @replay(ptr %rows, ptr %qkept, ptr %qw, ptr %qwhen, i64 {QROW}, i64 {MARK}, i64 0, i64 %count, i64 {LONGEST})
   br i1 %doubt, label %again, label %known
 again:
   {AGAIN}

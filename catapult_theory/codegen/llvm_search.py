@@ -50,7 +50,7 @@ def _searched(
     return ends
 
 
-def replay(layout: Layout, name: str, bounded: bool) -> tuple[str, set[str]]:
+def replay(layout: Layout) -> tuple[str, set[str]]:
     """Return the function that finds the steps of peaks, going back to some state of the lanes.
 
     A lane is iterated from there until its loss is its peak, to the bit. Where lanes have but a
@@ -64,9 +64,6 @@ def replay(layout: Layout, name: str, bounded: bool) -> tuple[str, set[str]]:
     Parameters
     ----------
     layout : Layout
-    name : str
-    bounded : bool
-        Whether to look for the largest squared gradient, too.
 
     Returns
     -------
@@ -74,14 +71,15 @@ def replay(layout: Layout, name: str, bounded: bool) -> tuple[str, set[str]]:
     declarations : set of str
     """
     f, t = Function(layout, "%row"), layout.types
+    bounded = layout.form.ceiling is not None
     head = (
-        f"define internal i1 @{name}(ptr %rows, ptr %kept, ptr %w, ptr %when, i64 %row, "
+        "define internal i1 @replay(ptr %rows, ptr %kept, ptr %w, ptr %when, i64 %row, "
         "i64 %place, i64 %off, i64 %count, i64 %limit) {"
     )
     start = f.emit("mul i64 %row, %place")
     f.put(f"%from = getelementptr i8, ptr %kept, i64 {start}")
     f.put(f"%marked = icmp eq i64 %place, {layout.first_row(MARK)}")
-    offsets = [f.emit(f"add i64 %off, {k * t.lanes}") for k in range(layout.vectors)]
+    offsets = [f.emit(f"add i64 %off, {k * t.lanes}") for k in range(layout.searched)]
     entry = [_returned(f, offset) for offset in offsets]
     kinds = dict.fromkeys((*layout.states, "when"), t.vector)
     kinds |= {"largest": t.vector} if bounded else {}
@@ -139,7 +137,7 @@ def converging(layout: Layout) -> tuple[str, set[str]]:
     declarations : set of str
     """
     f, t = Function(layout, layout.queue_bytes), layout.types
-    offsets = [str(k * t.lanes) for k in range(layout.vectors)]
+    offsets = [str(k * t.lanes) for k in range(layout.searched)]
     entry = [repeated(f, offset) for offset in offsets]
     aside = [f"last_{s}" for s in layout.states]
     for first, offset in zip(entry, offsets, strict=True):

@@ -69,10 +69,7 @@ def emit_for(update_map: Any, dtype: str, host: Host, most: int = MOST_VECTORS) 
     """Return the LLVM IR of the run, for some machine, with so many vectors side by side."""
     layout = layout_for(run_form(update_map), dtype, host, most)
     parts = [group(layout), look(layout)]
-    bounded = layout.form.ceiling is not None
-    parts.append(replay(layout, "replay", False))
-    if bounded:
-        parts.append(replay(layout, "replayq", True))
+    parts.append(replay(layout))
     if layout.converges:
         parts.append(converging(layout))
     parts += [judged(layout), llvm_run.enter(layout), llvm_run.leave(layout)]
