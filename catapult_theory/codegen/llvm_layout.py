@@ -122,9 +122,14 @@ class Layout:
         return self.searched * self.types.lanes
 
     @property
+    def group(self) -> int:
+        """How many lanes are iterated at once."""
+        return self.vectors * self.types.lanes
+
+    @property
     def group_bytes(self) -> int:
         """The bytes of a number for every lane of a group."""
-        return self.vectors * self.types.lanes * self.types.size
+        return self.group * self.types.size
 
     @property
     def row_bytes(self) -> int:

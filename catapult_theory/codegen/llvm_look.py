@@ -128,7 +128,7 @@ def _back_to(f: Function, end: _Seen, before: Values, constants: Values) -> tupl
     f.store_integers(after["slot"], "%slots", "0")
     found = {s: after[f"back.{s}"] for s in shown}
     for i, s in enumerate(shown):
-        place = f.emit(f"getelementptr {t.vector}, ptr %extremes, i64 {i}")
+        place = f.emit(f"getelementptr {t.real}, ptr %extremes, i64 {i * layout.group}")
         f.put(f"store {t.vector} {found[s]}, ptr {place}, align {t.size}")
     moved = w.both("or", end.bad, w.compare("ogt", end.values["peak"], found["peak"]))
     if layout.follows:

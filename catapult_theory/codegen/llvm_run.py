@@ -106,11 +106,12 @@ def scheduler(layout: Layout, flush: str) -> tuple[str, set[str]]:
         "FLUSH_ON": on,
         "FLUSH_OFF": off,
         "QROWS": len(layout.moving),
-        "EXTREMES": len(layout.extremes) * t.lanes,
+        "EXTREMES": len(layout.extremes) * layout.group,
         "KEPTROWS": len(layout.kept),
         "REAL": t.real,
         "LANES": t.lanes,
-        "LANES_1": t.lanes - 1,
+        "GROUP": layout.group,
+        "GROUP_1": layout.group - 1,
         "QUEUE": layout.queue,
         "SELDOM": SELDOM,
         "OFTEN": OFTEN,
@@ -124,13 +125,12 @@ def scheduler(layout: Layout, flush: str) -> tuple[str, set[str]]:
         "CHUNK": LANES_PER_CHUNK,
         "PIECE": PIECE,
         "PIECE_1": PIECE - 1,
-        "VECTOR": t.lanes * t.size,
     }
     text = files("catapult_theory.codegen").joinpath("llvm_scheduler.ll").read_text()
     text = text[text.index("define") :]
     for key, value in fields.items():
         text = text.replace("{" + key + "}", str(value))
-    scans = {f"declare i32 @llvm.{way}.i32(i32, i1)" for way in ("ctlz", "cttz")}
+    scans = {f"declare i64 @llvm.{way}.i64(i64, i1)" for way in ("ctlz", "cttz")}
     return text, {*declared, *scans}
 
 
@@ -188,15 +188,15 @@ def _to_queue(layout: Layout, own: _Place, queue: _Place) -> str:
     """Return the instructions that put a lane into the queue as it was at its station."""
     t = layout.types
     f = Function(layout, prefix="seen")
-    place = f.emit("getelementptr i64, ptr %slots, i64 %j64")
+    place = f.emit("getelementptr i64, ptr %slots, i64 %j")
     slot = f.emit(f"load i64, ptr {place}")
     past = f.emit(f"mul i64 {slot}, {layout.station_bytes}")
-    there = f.emit(f"getelementptr i8, ptr %station, i64 {past}")
+    there = f.emit(f"getelementptr i8, ptr %stations, i64 {past}")
     for i, s in enumerate(layout.carried[: len(layout.states)]):
         row = f.emit(f"getelementptr i8, ptr {there}, i64 {i * layout.group_bytes}")
-        _put(f, f.emit(f"getelementptr {t.real}, ptr {row}, i64 %j64"), queue, s)
+        _put(f, f.emit(f"getelementptr {t.real}, ptr {row}, i64 %j"), queue, s)
     for i, s in enumerate(layout.extremes):
-        at = f.emit(f"add i64 %j64, {i * t.lanes}")
+        at = f.emit(f"add i64 %j, {i * layout.group}")
         _put(f, f.emit(f"getelementptr {t.real}, ptr %extremes, i64 {at}"), queue, s)
     for name, base, value in (
         ("after", "%qafter", f.emit(f"mul i64 {slot}, {PIECE}")),

@@ -36,7 +36,7 @@ define internal void @chunk(i64 %low, i64 %high, i64 %steps, ptr %arrays, ptr %s
   %qidx = alloca [{QUEUE} x i64], align 64
   %qafter = alloca [{QUEUE} x i64], align 64
   %qpos = alloca [{QUEUE} x i64], align 64
-  %slots = alloca [{LANES} x i64], align 64
+  %slots = alloca [{GROUP} x i64], align 64
   %extremes = alloca [{EXTREMES} x {REAL}], align 64
   %verdict = alloca [{QUEUE} x i64], align 64
   %decided = alloca [{QUEUE} x i64], align 64
@@ -57,112 +57,112 @@ begin:
   %short = icmp slt i64 %rest, %look
   %L = select i1 %short, i64 %rest, i64 %look
   %t2 = add i64 %t, %L
-  %up = add i64 %active, {LANES_1}
-  %vecs = udiv i64 %up, {LANES}
-  %lastv = sub i64 %vecs, 1
-  %before_last = mul i64 %lastv, {LANES}
-  %in_last = sub i64 %active, %before_last
-  %many = trunc i64 %in_last to i32
-  %ones = shl i32 1, %many
-  %valid = sub i32 %ones, 1
+  %up = add i64 %active, {GROUP_1}
+  %groups = udiv i64 %up, {GROUP}
   %upL = add i64 %L, {PIECE_1}
   %pieces = udiv i64 %upL, {PIECE}
   br label %wide
 wide:
-  %v = phi i64 [ 0, %begin ], [ %vk, %looks ]
-  %q = phi i64 [ 0, %begin ], [ %ql, %looks ]
-  %m = phi i32 [ 0, %begin ], [ %ml, %looks ]
-  %fits = icmp slt i64 %v, %vecs
+  %g = phi i64 [ 0, %begin ], [ %g1, %lane ]
+  %q = phi i64 [ 0, %begin ], [ %q1, %lane ]
+  %m = phi i64 [ 0, %begin ], [ %m1, %lane ]
+  %fits = icmp slt i64 %g, %groups
   br i1 %fits, label %widedo, label %flushlast
 widedo:
-  %off = mul i64 %v, {LANES}
-  %vk = add i64 %v, {K}
+  %off = mul i64 %g, {GROUP}
+  %g1 = add i64 %g, 1
+  %here = sub i64 %active, %off
   call void @group(ptr %new, ptr %kept, ptr %stations, i64 %off, i64 %L)
   br label %looks
 looks:
-  %k = phi i64 [ 0, %widedo ], [ %k1, %nextvector ]
-  %ql = phi i64 [ %q, %widedo ], [ %q1, %nextvector ]
-  %ml = phi i32 [ %m, %widedo ], [ %m1, %nextvector ]
-  %x = add i64 %v, %k
+  %k = phi i64 [ 0, %widedo ], [ %k1, %lookdo ]
+  %found = phi i64 [ 0, %widedo ], [ %found1, %lookdo ]
+  %movers = phi i64 [ 0, %widedo ], [ %movers1, %lookdo ]
+  %first = mul i64 %k, {LANES}
   %ofgroup = icmp slt i64 %k, {K}
-  %oflanes = icmp slt i64 %x, %vecs
+  %oflanes = icmp slt i64 %first, %here
   %lookmore = and i1 %ofgroup, %oflanes
-  br i1 %lookmore, label %lookdo, label %wide
+  br i1 %lookmore, label %lookdo, label %looked
 lookdo:
-  %base = mul i64 %x, {LANES}
-  %past = mul i64 %k, {VECTOR}
-  %station = getelementptr i8, ptr %stations, i64 %past
-  %raw = call i32 @look(ptr %new, ptr %kept, ptr %w, ptr %slots, ptr %extremes, ptr %station, i64 %base, i64 %pieces, i64 %t)
-  %islast = icmp eq i64 %x, %lastv
-  %cut = select i1 %islast, i32 %valid, i32 {EVERY}
-  %bits0 = and i32 %raw, %cut
-  %movers = lshr i32 %raw, {MOVED}
-  %flag = getelementptr i32, ptr %flags, i64 %x
-  store i32 %bits0, ptr %flag, align 4
+  %base = add i64 %off, %first
+  %slot = getelementptr i64, ptr %slots, i64 %first
+  %extreme = getelementptr {REAL}, ptr %extremes, i64 %first
+  %station = getelementptr {REAL}, ptr %stations, i64 %first
+  %raw = call i32 @look(ptr %new, ptr %kept, ptr %w, ptr %slot, ptr %extreme, ptr %station, i64 %base, i64 %pieces, i64 %t)
+  %raw64 = zext i32 %raw to i64
+  %low_bits = and i64 %raw64, {EVERY}
+  %high_bits = lshr i64 %raw64, {MOVED}
+  %mine = shl i64 %low_bits, %first
+  %mine_moved = shl i64 %high_bits, %first
+  %found1 = or i64 %found, %mine
+  %movers1 = or i64 %movers, %mine_moved
+  %k1 = add i64 %k, 1
+  br label %looks
+looked:
+  %full = icmp sge i64 %here, {GROUP}
+  %lacking = sub i64 64, %here
+  %cut = lshr i64 -1, %lacking
+  %valid = select i1 %full, i64 -1, i64 %cut
+  %bits0 = and i64 %found, %valid
+  %flag = getelementptr i64, ptr %flags, i64 %g
+  store i64 %bits0, ptr %flag, align 8
   br label %lane
 lane:
-  %bits = phi i32 [ %bits0, %lookdo ], [ %bits1, %nextlane ]
-  %q1 = phi i64 [ %ql, %lookdo ], [ %q4, %nextlane ]
-  %m1 = phi i32 [ %ml, %lookdo ], [ %m4, %nextlane ]
-  %none = icmp eq i32 %bits, 0
-  br i1 %none, label %nextvector, label %take
+  %bits = phi i64 [ %bits0, %looked ], [ %bits1, %nextlane ]
+  %q1 = phi i64 [ %q, %looked ], [ %q4, %nextlane ]
+  %m1 = phi i64 [ %m, %looked ], [ %m4, %nextlane ]
+  %none = icmp eq i64 %bits, 0
+  br i1 %none, label %wide, label %take
 take:
-  %j = call i32 @llvm.cttz.i32(i32 %bits, i1 true)
-  %jbit = shl i32 1, %j
-  %bits1 = xor i32 %bits, %jbit
-  %j64 = zext i32 %j to i64
-  %pos = add i64 %base, %j64
-  %mine = and i32 %movers, %jbit
-  %m2 = or i32 %m1, %mine
+  %j = call i64 @llvm.cttz.i64(i64 %bits, i1 true)
+  %less = sub i64 %bits, 1
+  %bits1 = and i64 %bits, %less
+  %pos = add i64 %off, %j
+  %shifted_movers = lshr i64 %movers, %j
+  %m2 = or i64 %m1, %shifted_movers
 {QUEUE_LANE}
   %q2 = add i64 %q1, 1
   %isfull = icmp eq i64 %q2, {QUEUE}
   br i1 %isfull, label %flush, label %nextlane
 flush:
-  call void @settle(i64 %q2, i32 %m2, i64 %L, i64 %t, i64 %steps, ptr %rows, ptr %qkept, ptr %qw, ptr %qwhen, ptr %qidx, ptr %qafter, ptr %qpos, ptr %verdict, ptr %decided, ptr %new, ptr %kept, ptr %w, ptr %idx, ptr %flags, ptr %arrays)
+  call void @settle(i64 %q2, i64 %m2, i64 %L, i64 %t, i64 %steps, ptr %rows, ptr %qkept, ptr %qw, ptr %qwhen, ptr %qidx, ptr %qafter, ptr %qpos, ptr %verdict, ptr %decided, ptr %new, ptr %kept, ptr %w, ptr %idx, ptr %flags, ptr %arrays)
   br label %nextlane
 nextlane:
   %q4 = phi i64 [ %q2, %take ], [ 0, %flush ]
-  %m4 = phi i32 [ %m2, %take ], [ 0, %flush ]
+  %m4 = phi i64 [ %m2, %take ], [ 0, %flush ]
   br label %lane
-nextvector:
-  %k1 = add i64 %k, 1
-  br label %looks
 flushlast:
   %pending = icmp sgt i64 %q, 0
   br i1 %pending, label %flushdo, label %holes
 flushdo:
-  call void @settle(i64 %q, i32 %m, i64 %L, i64 %t, i64 %steps, ptr %rows, ptr %qkept, ptr %qw, ptr %qwhen, ptr %qidx, ptr %qafter, ptr %qpos, ptr %verdict, ptr %decided, ptr %new, ptr %kept, ptr %w, ptr %idx, ptr %flags, ptr %arrays)
+  call void @settle(i64 %q, i64 %m, i64 %L, i64 %t, i64 %steps, ptr %rows, ptr %qkept, ptr %qw, ptr %qwhen, ptr %qidx, ptr %qafter, ptr %qpos, ptr %verdict, ptr %decided, ptr %new, ptr %kept, ptr %w, ptr %idx, ptr %flags, ptr %arrays)
   br label %holes
 holes:
-  %hv = phi i64 [ %lastv, %flushlast ], [ %lastv, %flushdo ], [ %hv1, %holesdone ]
-  %left = phi i64 [ %active, %flushlast ], [ %active, %flushdo ], [ %ha, %holesdone ]
-  %past_all = icmp slt i64 %hv, 0
-  br i1 %past_all, label %endround, label %holesdo
+  %hg0 = phi i64 [ %groups, %flushlast ], [ %groups, %flushdo ], [ %hg, %hole ]
+  %left = phi i64 [ %active, %flushlast ], [ %active, %flushdo ], [ %ha, %hole ]
+  %all = icmp eq i64 %hg0, 0
+  br i1 %all, label %endround, label %holesdo
 holesdo:
-  %hflag = getelementptr i32, ptr %flags, i64 %hv
-  %hbits0 = load i32, ptr %hflag, align 4
-  %hbase = mul i64 %hv, {LANES}
+  %hg = sub i64 %hg0, 1
+  %hflag = getelementptr i64, ptr %flags, i64 %hg
+  %hbits0 = load i64, ptr %hflag, align 8
+  %hbase = mul i64 %hg, {GROUP}
   br label %hole
 hole:
-  %hbits = phi i32 [ %hbits0, %holesdo ], [ %hbits1, %fill ]
+  %hbits = phi i64 [ %hbits0, %holesdo ], [ %hbits1, %fill ]
   %ha = phi i64 [ %left, %holesdo ], [ %last, %fill ]
-  %hnone = icmp eq i32 %hbits, 0
-  br i1 %hnone, label %holesdone, label %fill
+  %hnone = icmp eq i64 %hbits, 0
+  br i1 %hnone, label %holes, label %fill
 fill:
-  %lead = call i32 @llvm.ctlz.i32(i32 %hbits, i1 true)
-  %hj = sub i32 31, %lead
-  %hbit = shl i32 1, %hj
-  %hbits1 = xor i32 %hbits, %hbit
-  %hj64 = zext i32 %hj to i64
-  %pos.h = add i64 %hbase, %hj64
+  %lead = call i64 @llvm.ctlz.i64(i64 %hbits, i1 true)
+  %hj = sub i64 63, %lead
+  %hbit = shl i64 1, %hj
+  %hbits1 = xor i64 %hbits, %hbit
+  %pos.h = add i64 %hbase, %hj
   store i1 true, ptr %moved
   %last = sub i64 %ha, 1
 {MOVE_LANE}
   br label %hole
-holesdone:
-  %hv1 = sub i64 %hv, 1
-  br label %holes
 endround:
   %gone = sub i64 %active, %left
   %weight = mul i64 %gone, %look
@@ -212,14 +212,15 @@ out:
   ret void
 }
 
-define internal void @settle(i64 %count, i32 %movers, i64 %L, i64 %t, i64 %end, ptr %rows, ptr %qkept, ptr %qw, ptr %qwhen, ptr %qidx, ptr %qafter, ptr %qpos, ptr %verdict, ptr %decided, ptr %new, ptr %kept, ptr %w, ptr %idx, ptr %flags, ptr %arrays) noinline {
+define internal void @settle(i64 %count, i64 %movers, i64 %L, i64 %t, i64 %end, ptr %rows, ptr %qkept, ptr %qw, ptr %qwhen, ptr %qidx, ptr %qafter, ptr %qpos, ptr %verdict, ptr %decided, ptr %new, ptr %kept, ptr %w, ptr %idx, ptr %flags, ptr %arrays) noinline {
   %doubt = call i1 @replay(ptr %rows, ptr %qkept, ptr %qw, ptr %qwhen, i64 {QROW}, i64 {MARK}, i64 0, i64 %count, i64 {LONGEST})
   br i1 %doubt, label %again, label %known
 again:
   {AGAIN}
   br label %known
 known:
-  %still = icmp eq i32 %movers, 0
+  %one = and i64 %movers, 1
+  %still = icmp eq i64 %one, 0
   br i1 %still, label %light, label %heavy
 light:
   %unsure = {LIGHT}
@@ -245,15 +246,14 @@ back:
   %place = getelementptr i64, ptr %qpos, i64 %s
   %qp = load i64, ptr %place, align 8
 {RESTORE_LANE}
-  %vector = udiv i64 %qp, {LANES}
-  %element = urem i64 %qp, {LANES}
-  %element32 = trunc i64 %element to i32
-  %bit = shl i32 1, %element32
-  %others = xor i32 %bit, -1
-  %flag = getelementptr i32, ptr %flags, i64 %vector
-  %old = load i32, ptr %flag, align 4
-  %kept_bits = and i32 %old, %others
-  store i32 %kept_bits, ptr %flag, align 4
+  %in = udiv i64 %qp, {GROUP}
+  %element = urem i64 %qp, {GROUP}
+  %bit = shl i64 1, %element
+  %others = xor i64 %bit, -1
+  %flag = getelementptr i64, ptr %flags, i64 %in
+  %old = load i64, ptr %flag, align 8
+  %remaining = and i64 %old, %others
+  store i64 %remaining, ptr %flag, align 8
   br label %next
 next:
   %s1 = add i64 %s, 1
