@@ -216,32 +216,58 @@ def _put(f: Function, source: str, queue: _Place, name: str) -> None:
 
 
 def record(layout: Layout) -> str:
-    """Return the function that writes a lane that is over: state, peak and verdict."""
+    """Return the function that writes lanes that are over: state, peak and verdict.
+
+    Verdicts and their steps lie ``%by`` apart, 0 for one that is all lanes'; a lane with the
+    verdict ``%skipped`` is left out.
+    """
     t = layout.types
     f = Function(layout)
     head = (
-        "define internal void @record(ptr %rows, ptr %when, ptr %idx, i64 %s, i64 %stride, "
-        "i64 %verdict, i64 %decided, ptr %arrays) {"
+        "define internal void @record(ptr %rows, ptr %when, ptr %idx, i64 %stride, i64 %count, "
+        "ptr %verdicts, ptr %steps, i64 %by, i64 %skipped, ptr %arrays) noinline {"
     )
     f.arrays(pointers(layout))
-    place = f.emit("getelementptr i64, ptr %idx, i64 %s")
-    lane = f.emit(f"load i64, ptr {place}")
+    f.put("br label %loop")
+    f.label("loop")
+    f.put("%s = phi i64 [ 0, %0 ], [ %s1, %next ]")
+    f.put("%more = icmp slt i64 %s, %count")
+    f.put("br i1 %more, label %body, label %done")
+    f.label("body")
+    at = f.emit("mul i64 %s, %by")
+    verdict = _integer(f, "%verdicts", at)
+    f.put(f"%out = icmp eq i64 {verdict}, %skipped")
+    f.put("br i1 %out, label %next, label %write")
+    f.label("write")
+    lane = _integer(f, "%idx", "%s")
     targets = [f"%lanes_{i.code}" for i in layout.form.enter.state]
     names = [*layout.states, "peak"]
     for target, name in zip([*targets, "%out_loss"], names, strict=True):
         start = f.emit(f"mul i64 %stride, {layout.moving.index(name)}")
-        at = f.emit(f"add i64 {start}, %s")
-        here = f.emit(f"getelementptr {t.real}, ptr %rows, i64 {at}")
+        here = f.emit(f"getelementptr {t.real}, ptr %rows, i64 {f.emit(f'add i64 {start}, %s')}")
         value = f.emit(f"load {t.real}, ptr {here}")
         there = f.emit(f"getelementptr {t.real}, ptr {target}, i64 {lane}")
         f.put(f"store {t.real} {value}, ptr {there}")
-    here = f.emit("getelementptr i64, ptr %when, i64 %s")
-    when = f.emit(f"load i64, ptr {here}")
-    for target, value in (("peak_step", when), ("status", "%verdict"), ("status_step", "%decided")):
+    found = {
+        "peak_step": _integer(f, "%when", "%s"),
+        "status": verdict,
+        "status_step": _integer(f, "%steps", at),
+    }
+    for target, value in found.items():
         there = f.emit(f"getelementptr i64, ptr %out_{target}, i64 {lane}")
         f.put(f"store i64 {value}, ptr {there}")
+    f.put("br label %next")
+    f.label("next")
+    f.put("%s1 = add i64 %s, 1")
+    f.put("br label %loop")
+    f.label("done")
     f.put("ret void")
     return "\n".join([head, *f.lines, "}"])
+
+
+def _integer(f: Function, base: str, at: str) -> str:
+    here = f.emit(f"getelementptr i64, ptr {base}, i64 {at}")
+    return f.emit(f"load i64, ptr {here}")
 
 
 def record_all(layout: Layout) -> tuple[str, set[str]]:

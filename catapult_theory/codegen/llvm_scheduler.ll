@@ -200,13 +200,10 @@ together:
   call void @record_all(ptr %new, ptr %w, i64 %low, i64 %high, i64 %steps, ptr %arrays)
   br label %out
 finish:
-  %i = phi i64 [ 0, %order ], [ %i1, %finishdo ]
-  %morelanes = icmp slt i64 %i, %active
-  br i1 %morelanes, label %finishdo, label %out
-finishdo:
-  call void @record(ptr %new, ptr %w, ptr %idx, i64 %i, i64 {CAPACITY}, i64 0, i64 %steps, ptr %arrays)
-  %i1 = add i64 %i, 1
-  br label %finish
+  store i64 0, ptr %verdict
+  store i64 %steps, ptr %decided
+  call void @record(ptr %new, ptr %w, ptr %idx, i64 {CAPACITY}, i64 %active, ptr %verdict, ptr %decided, i64 0, i64 -1, ptr %arrays)
+  br label %out
 out:
   call void @leave(i64 %low, i64 %high, ptr %arrays)
   ret void
@@ -224,24 +221,22 @@ known:
   br i1 %still, label %light, label %heavy
 light:
   %unsure = {LIGHT}
-  br i1 %unsure, label %heavy, label %loop
+  br i1 %unsure, label %heavy, label %settled
 heavy:
   call void @judged(ptr %rows, ptr %qkept, ptr %qw, ptr %qwhen, ptr %qafter, ptr %verdict, ptr %decided, i64 %L, i64 %t, i64 %end, i64 %count)
+  br label %settled
+settled:
+  call void @record(ptr %rows, ptr %qwhen, ptr %qidx, i64 {QUEUE}, i64 %count, ptr %verdict, ptr %decided, i64 1, i64 0, ptr %arrays)
   br label %loop
 loop:
-  %s = phi i64 [ 0, %light ], [ 0, %heavy ], [ %s1, %next ]
+  %s = phi i64 [ 0, %settled ], [ %s1, %next ]
   %more = icmp slt i64 %s, %count
   br i1 %more, label %body, label %done
 body:
   %vp = getelementptr i64, ptr %verdict, i64 %s
   %v = load i64, ptr %vp, align 8
   %open = icmp eq i64 %v, 0
-  br i1 %open, label %back, label %store
-store:
-  %dp = getelementptr i64, ptr %decided, i64 %s
-  %d = load i64, ptr %dp, align 8
-  call void @record(ptr %rows, ptr %qwhen, ptr %qidx, i64 %s, i64 {QUEUE}, i64 %v, i64 %d, ptr %arrays)
-  br label %next
+  br i1 %open, label %back, label %next
 back:
   %place = getelementptr i64, ptr %qpos, i64 %s
   %qp = load i64, ptr %place, align 8
