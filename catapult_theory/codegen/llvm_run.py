@@ -25,9 +25,9 @@ from catapult_theory.codegen.llvm_look import MOVED_BIT
 from catapult_theory.codegen.scaled_form import FACTOR
 
 # Stretches are doubled or halved from one to the next. Of n lanes g leave in a stretch of L steps.
-# A look costs as much as some 7 steps of all lanes; a lane that leaves was idle for half of it:
-# the best L has g L = 14 n.
-SELDOM, OFTEN = 28, 112
+# A look costs as much as some 14 steps of all lanes; a lane that leaves was idle for half of it:
+# the best L has g L = 28 n.
+SELDOM, OFTEN = 14, 56
 # A lane starts in range if loss and squared gradient lie between these.
 _RANGE = {"float64": (1e-280, 1e190), "float32": (1e-30, 1e30)}
 # A constant or unit beyond this, or below its inverse, is out of range.
