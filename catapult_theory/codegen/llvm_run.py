@@ -7,11 +7,10 @@ full. Lanes out of range for the scaled form are left to the caller.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
 from importlib.resources import files
 
 from catapult_theory.codegen.execution import LANES_PER_CHUNK
+from catapult_theory.codegen.llvm_copy import closer, copies
 from catapult_theory.codegen.llvm_lanes import LaneLoop
 from catapult_theory.codegen.llvm_layout import (
     FIRST,
@@ -96,7 +95,7 @@ def scheduler(layout: Layout, flush: str) -> tuple[str, set[str]]:
     on, off, declared = FLUSH[flush]
     bounded = layout.form.ceiling is not None
     fields = {
-        **_copies(layout),
+        **copies(layout),
         **{name.upper(): place for name, place in layout.places.items()},
         "AGAIN": _FROM_THE_START if bounded else "",
         "FIRST": layout.first_row(FIRST) if bounded else "",
@@ -132,87 +131,6 @@ def scheduler(layout: Layout, flush: str) -> tuple[str, set[str]]:
         text = text.replace("{" + key + "}", str(value))
     scans = {f"declare i64 @llvm.{way}.i64(i64, i1)" for way in ("ctlz", "cttz")}
     return text, {*declared, *scans}
-
-
-@dataclass(frozen=True)
-class _Place:
-    """Where a lane is: rows of what moves and of what is kept, rows of integers, its place."""
-
-    rows: str
-    kept: str
-    integers: tuple[str, ...]
-    length: int
-    at: str
-
-
-def _copies(layout: Layout) -> dict[str, str]:
-    """Return the instructions that move one lane, by what they are filled in for."""
-    own = _Place("%new", "%kept", ("%w", "%idx"), layout.capacity, "%pos")
-    queue = _Place("%rows", "%qkept", ("%qw", "%qidx"), layout.queue, "%q1")
-    waiting = replace(queue, at="%s")
-    last = replace(own, at="%last")
-    target = replace(own, at="%qp")
-    moving = range(len(layout.moving))
-    return {
-        "MOVE_LANE": _copy(layout, "moved", last, replace(own, at="%pos.h"), moving),
-        "RESTORE_LANE": _copy(layout, "back", waiting, target, moving),
-        "QUEUE_LANE": _to_queue(layout, own, queue),
-    }
-
-
-def _element(f: Function, place: _Place, base: str, row: int) -> str:
-    at = f.emit(f"add i64 {place.at}, {row * place.length}")
-    return f.emit(f"getelementptr {f.types.real}, ptr {base}, i64 {at}")
-
-
-def _copy(
-    layout: Layout, prefix: str, source: _Place, target: _Place, moving: Iterable[int]
-) -> str:
-    """Return the instructions that copy a lane: some rows of what moves, and all else."""
-    t = layout.types
-    f = Function(layout, prefix=prefix)
-    rows = [(source.rows, target.rows, row) for row in moving]
-    rows += [(source.kept, target.kept, row) for row in range(len(layout.kept))]
-    for here, there, row in rows:
-        value = f.emit(f"load {t.real}, ptr {_element(f, source, here, row)}")
-        f.put(f"store {t.real} {value}, ptr {_element(f, target, there, row)}")
-    for one, other in zip(source.integers, target.integers, strict=True):
-        here = f.emit(f"getelementptr i64, ptr {one}, i64 {source.at}")
-        there = f.emit(f"getelementptr i64, ptr {other}, i64 {target.at}")
-        value = f.emit(f"load i64, ptr {here}")
-        f.put(f"store i64 {value}, ptr {there}")
-    return "\n".join(f.lines)
-
-
-def _to_queue(layout: Layout, own: _Place, queue: _Place) -> str:
-    """Return the instructions that put a lane into the queue as it was at its station."""
-    t = layout.types
-    f = Function(layout, prefix="seen")
-    place = f.emit("getelementptr i64, ptr %slots, i64 %j")
-    slot = f.emit(f"load i64, ptr {place}")
-    past = f.emit(f"mul i64 {slot}, {layout.station_bytes}")
-    there = f.emit(f"getelementptr i8, ptr %stations, i64 {past}")
-    for i, s in enumerate(layout.carried[: len(layout.states)]):
-        row = f.emit(f"getelementptr i8, ptr {there}, i64 {i * layout.group_bytes}")
-        _put(f, f.emit(f"getelementptr {t.real}, ptr {row}, i64 %j"), queue, s)
-    for i, s in enumerate(layout.extremes):
-        at = f.emit(f"add i64 %j, {i * layout.group}")
-        _put(f, f.emit(f"getelementptr {t.real}, ptr %extremes, i64 {at}"), queue, s)
-    for name, base, value in (
-        ("after", "%qafter", f.emit(f"mul i64 {slot}, {PIECE}")),
-        ("place", "%qpos", "%pos"),
-    ):
-        f.put(f"%{name}.q = getelementptr i64, ptr {base}, i64 %q1")
-        f.put(f"store i64 {value}, ptr %{name}.q")
-    seen = {*layout.states, *layout.extremes}
-    rest = [i for i, s in enumerate(layout.moving) if s not in seen]
-    return "\n".join([*f.lines, _copy(layout, "kept", own, queue, rest)])
-
-
-def _put(f: Function, source: str, queue: _Place, name: str) -> None:
-    value = f.emit(f"load {f.types.real}, ptr {source}")
-    there = _element(f, queue, queue.rows, f.layout.moving.index(name))
-    f.put(f"store {f.types.real} {value}, ptr {there}")
 
 
 def record(layout: Layout) -> str:
@@ -395,9 +313,7 @@ def _squeeze(f: LaneLoop, ok: str) -> None:
     f.put("%from = add i64 %a, %j")
     f.put("br i1 %bit, label %keep, label %picked")
     f.label("keep")
-    own = _Place("%new", "%kept", ("%w", "%idx"), f.layout.capacity, "%from")
-    moving = range(len(f.layout.moving))
-    f.lines.append(_copy(f.layout, "moved", own, replace(own, at="%c"), moving))
+    f.lines.append(closer(f.layout, "%from", "%c"))
     f.put("%ck = add i64 %c, 1")
     f.put("br label %picked")
     f.label("picked")

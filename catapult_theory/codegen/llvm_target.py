@@ -167,7 +167,7 @@ class LlvmExecutor:
 
     @cached_property
     def narrow(self) -> Machine:
-        """The run of one vector, a narrow one, with the same bits: its operations take less time."""
+        """The run of one narrow vector, with the same bits: its operations take less time."""
         host = self.host.limited_to("avx2") if self.host.instructions == "avx512" else self.host
         text = emit_for(self.update_map, self.dtype, host, 1)
         return _runner(text, self.update_map, self.dtype, host, 1)
