@@ -20,7 +20,7 @@ class _Place:
 
 
 def _own(layout: Layout, at: str) -> _Place:
-    return _Place("%new", "%kept", ("%w", "%idx"), layout.capacity, at)
+    return _Place("%rows", "%kept", ("%w", "%idx"), layout.capacity, at)
 
 
 def closer(layout: Layout, source: str, target: str) -> str:
@@ -40,7 +40,7 @@ def copies(layout: Layout) -> dict[str, str]:
     -------
     dict of str to str
     """
-    queue = _Place("%rows", "%qkept", ("%qw", "%qidx"), layout.queue, "%q1")
+    queue = _Place("%qrows", "%qkept", ("%qw", "%qidx"), layout.queue, "%q1")
     moving = range(len(layout.moving))
     back = _copy(layout, "back", replace(queue, at="%s"), _own(layout, "%qp"), moving)
     return {

@@ -12,7 +12,6 @@ import re
 from catapult_theory.codegen.llvm_layout import PIECE, Function, Layout
 
 Values = dict[str, str]
-GROUP = "ptr %rows, ptr %kept, ptr %stations, i64 %off, i64 %steps"
 
 
 def group(layout: Layout) -> tuple[str, set[str]]:
@@ -30,6 +29,7 @@ def group(layout: Layout) -> tuple[str, set[str]]:
     declarations : set of str
     """
     f, t = Function(layout), layout.types
+    f.parts(rows="rows", kept="kept", stations="stations")
     offsets = [f.emit(f"add i64 %off, {k * t.lanes}") for k in range(layout.vectors)]
     entry = [_loaded(f, offset) for offset in offsets]
     f.put("br label %piece")
@@ -65,7 +65,7 @@ def group(layout: Layout) -> tuple[str, set[str]]:
     f.label("end")
     leave(f, "%station1", ends)
     f.put("ret void")
-    head = f"define internal void @group({GROUP}) noinline {{"
+    head = "define internal void @group(ptr %scratch, i64 %off, i64 %steps) noinline {"
     return "\n".join([head, *f.lines, "}"]), f.writer.declared
 
 

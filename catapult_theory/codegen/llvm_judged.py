@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from catapult_theory.codegen.llvm_layout import MARK, Function, Layout, joined
 
-REPEAT = (
-    "ptr %rows, ptr %kept, ptr %w, ptr %when, ptr %after, ptr %verdict, ptr %decided, i64 %steps, "
-    "i64 %start, i64 %end, i64 %count"
-)
+REPEAT = "ptr %scratch, i64 %steps, i64 %start, i64 %end, i64 %count"
+
+
+def queued(f: Function) -> None:
+    """Give the parts of the queue their names."""
+    f.parts(rows="qrows", kept="qkept", w="qw", when="qwhen", after="qafter")
+    f.parts(verdict="verdict", decided="decided")
 
 
 def judged(layout: Layout) -> tuple[str, set[str]]:
@@ -32,6 +35,7 @@ def judged(layout: Layout) -> tuple[str, set[str]]:
     """
     t = layout.types
     f = Function(layout, layout.queue_bytes)
+    queued(f)
     offsets = [str(k * t.lanes) for k in range(layout.searched)]
     entry = [repeated(f, offset) for offset in offsets]
     last = f.spread("%end", "i64")

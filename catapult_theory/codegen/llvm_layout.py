@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import accumulate
 
 from catapult_theory.codegen.ir import Node, symbols_in
@@ -51,12 +52,12 @@ class Layout:
     registers: int
     most: int = MOST_VECTORS
 
-    @property
+    @cached_property
     def states(self) -> list[str]:
         """The variables of the loop."""
         return [i.code for i in self.form.step.state]
 
-    @property
+    @cached_property
     def constants(self) -> list[str]:
         """What a lane carries besides: parameters and what is hoisted."""
         return [
@@ -64,7 +65,7 @@ class Layout:
             *(a.name for a in self.form.hoisted),
         ]
 
-    @property
+    @cached_property
     def in_loop(self) -> list[str]:
         """The constants that every step needs."""
         form = self.form
@@ -72,12 +73,12 @@ class Layout:
         used = set().union(*(symbols_in(t) for t in trees))
         return [c for c in self.constants if c in used]
 
-    @property
+    @cached_property
     def moving(self) -> list[str]:
         """The rows of numbers that a stretch changes."""
         return [*self.states, "peak", "largest"]
 
-    @property
+    @cached_property
     def kept(self) -> list[str]:
         """The rows of numbers that a lane takes along: constants, and states to return to."""
         places = [MARK, *([FIRST] if self.form.ceiling is not None else [])]
@@ -87,7 +88,7 @@ class Layout:
         """Return the row of the first variable of a state to return to: MARK or FIRST."""
         return self.kept.index(place + self.states[0])
 
-    @property
+    @cached_property
     def vectors(self) -> int:
         """How many vectors fit in the registers with what a step needs of each."""
         trees = [*(a.value for a in self.form.per_step), *(n for _, n in self.form.step.outputs)]
@@ -146,7 +147,7 @@ class Layout:
         """Whether lanes can be found converged."""
         return self.form.step.output("grad_norm2") is not None
 
-    @property
+    @cached_property
     def carried(self) -> list[str]:
         """What a vector takes from step to step in registers, and leaves at a station."""
         more = (("largest", self.follows), ("least", self.watches))
@@ -162,20 +163,32 @@ class Layout:
         """The bytes that a group leaves at one station."""
         return len(self.carried) * self.group_bytes
 
-    @property
+    @cached_property
     def places(self) -> dict[str, int]:
         """Where the parts of the scratch memory begin, and how long it is ("end")."""
-        rows = len(self.moving) * self.row_bytes
-        integers = 8 * self.capacity
+        row, queued = 8 * self.capacity, 8 * self.queue
         sizes = {
             "stations": (self.longest // PIECE + 1) * self.station_bytes,
-            "rows": rows,
+            "slots": 8 * self.group,
+            "extremes": len(self.extremes) * self.group_bytes,
+            "qrows": len(self.moving) * self.queue_bytes,
+            "qkept": len(self.kept) * self.queue_bytes,
+            **dict.fromkeys(("qw", "qwhen", "qidx", "qafter", "qpos"), queued),
+            **dict.fromkeys(("verdict", "decided"), queued),
+            "rows": len(self.moving) * self.row_bytes,
             "kept": len(self.kept) * self.row_bytes,
-            **dict.fromkeys(("w", "idx"), integers),
-            "flags": integers // 2,
+            **dict.fromkeys(("w", "idx"), row),
+            "flags": row // 2,
             "end": 0,
         }
         return dict(zip(sizes, accumulate((0, *sizes.values())), strict=False))
+
+    def pointers(self, **names: str) -> list[str]:
+        """Return the instructions that give parts of the scratch memory names."""
+        return [
+            f"  %{name} = getelementptr i8, ptr %scratch, i64 {self.places[part]}"
+            for name, part in names.items()
+        ]
 
     @property
     def bytes(self) -> int:
@@ -199,6 +212,10 @@ class Function:
         for i, name in enumerate(names):
             place = self.emit(f"getelementptr ptr, ptr %arrays, i64 {i}")
             self.put(f"{name} = load ptr, ptr {place}, align 8")
+
+    def parts(self, **names: str) -> None:
+        """Give parts of the scratch memory names."""
+        self.lines.extend(self.layout.pointers(**names))
 
     @property
     def lines(self) -> list[str]:

@@ -13,10 +13,6 @@ from catapult_theory.codegen.llvm_group import at_station
 from catapult_theory.codegen.llvm_layout import MARK, PIECE, Function, Layout, flags
 
 Values = dict[str, str]
-LOOK = (
-    "ptr %rows, ptr %kept, ptr %w, ptr %slots, ptr %extremes, ptr %stations, i64 %off, "
-    "i64 %pieces, i64 %start"
-)
 # What a look returns: bits of the lanes about which something may be decided, and, this far up, of
 # those among them whose peak has moved since their station or that may have diverged.
 MOVED_BIT = 16
@@ -34,8 +30,9 @@ class _Seen:
 def look(layout: Layout) -> tuple[str, set[str]]:
     """Return the function that looks at one vector after a stretch, its stations still there.
 
-    It writes the rows and the marks; of lanes that may be decided, which station to go back to,
-    and the extremes by then.
+    It is the one that lies ``%first`` lanes after the group's first, ``%off`` after the chunk's.
+    Written are rows and marks, and for lanes that may be decided the station to go back to, with
+    the extremes by then.
 
     Parameters
     ----------
@@ -48,6 +45,14 @@ def look(layout: Layout) -> tuple[str, set[str]]:
     """
     f, t = Function(layout), layout.types
     w = f.writer
+    f.parts(rows="rows", kept="kept", w="w")
+    for name, part, kind in (
+        ("slots", "slots", "i64"),
+        ("extremes", "extremes", t.real),
+        ("stations", "stations", t.real),
+    ):
+        f.parts(**{f"{name}.all": part})
+        f.put(f"%{name} = getelementptr {kind}, ptr %{name}.all, i64 %first")
     constants = f.constants("%off")
     last = f.emit(f"mul i64 %pieces, {layout.station_bytes}")
     end = _seen(f, f.emit(f"getelementptr i8, ptr %stations, i64 {last}"), constants)
@@ -72,7 +77,10 @@ def look(layout: Layout) -> tuple[str, set[str]]:
     f.put("br label %marked")
     f.label("marked")
     f.put("ret i32 %found")
-    head = f"define internal i32 @look({LOOK}) noinline {{"
+    head = (
+        "define internal i32 @look(ptr %scratch, i64 %off, i64 %first, i64 %pieces, i64 %start) "
+        "noinline {"
+    )
     return "\n".join([head, *f.lines, "}"]), w.declared
 
 

@@ -7,6 +7,7 @@ full. Lanes out of range for the scaled form are left to the caller.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from importlib.resources import files
 
 from catapult_theory.codegen.execution import LANES_PER_CHUNK
@@ -32,12 +33,9 @@ _RANGE = {"float64": (1e-280, 1e190), "float32": (1e-30, 1e30)}
 # A constant or unit beyond this, or below its inverse, is out of range.
 _UNIT = {"float64": 1e140, "float32": 1e15}
 LEFT = -1
-_CONVERGING = (
-    "call i1 @converging(ptr %rows, ptr %qkept, ptr %qw, ptr %qwhen, ptr %qafter, ptr %verdict, "
-    "ptr %decided, i64 %L, i64 %t, i64 %end, i64 %count)"
-)
+_CONVERGING = "call i1 @converging(ptr %scratch, i64 %L, i64 %t, i64 %end, i64 %count)"
 _FROM_THE_START = (
-    "call i1 @replay(ptr %rows, ptr %qkept, ptr %qw, ptr %qwhen, i64 {QROW}, i64 {FIRST}, i64 0, "
+    "call i1 @replay(ptr %qrows, ptr %qkept, ptr %qw, ptr %qwhen, i64 {QROW}, i64 {FIRST}, i64 0, "
     "i64 %count, i64 %t)"
 )
 
@@ -96,7 +94,9 @@ def scheduler(layout: Layout, flush: str) -> tuple[str, set[str]]:
     bounded = layout.form.ceiling is not None
     fields = {
         **copies(layout),
-        **{name.upper(): place for name, place in layout.places.items()},
+        "CHUNK_PARTS": _named(layout, ("rows", "kept", "w", "idx", "flags", "stations")),
+        "QUEUE_PARTS": _named(layout, [name for name in layout.places if name[0] == "q"]),
+        "FOUND_PARTS": _named(layout, ("slots", "extremes", "verdict", "decided")),
         "AGAIN": _FROM_THE_START if bounded else "",
         "FIRST": layout.first_row(FIRST) if bounded else "",
         "MARK": layout.first_row(MARK),
@@ -104,10 +104,6 @@ def scheduler(layout: Layout, flush: str) -> tuple[str, set[str]]:
         "QROW": layout.queue_bytes,
         "FLUSH_ON": on,
         "FLUSH_OFF": off,
-        "QROWS": len(layout.moving),
-        "EXTREMES": len(layout.extremes) * layout.group,
-        "KEPTROWS": len(layout.kept),
-        "REAL": t.real,
         "LANES": t.lanes,
         "GROUP": layout.group,
         "GROUP_1": layout.group - 1,
@@ -131,6 +127,10 @@ def scheduler(layout: Layout, flush: str) -> tuple[str, set[str]]:
         text = text.replace("{" + key + "}", str(value))
     scans = {f"declare i64 @llvm.{way}.i64(i64, i1)" for way in ("ctlz", "cttz")}
     return text, {*declared, *scans}
+
+
+def _named(layout: Layout, parts: Iterable[str]) -> str:
+    return "\n".join(layout.pointers(**{name: name for name in parts}))
 
 
 def record(layout: Layout) -> str:
@@ -192,9 +192,10 @@ def record_all(layout: Layout) -> tuple[str, set[str]]:
     """Return the function that writes all lanes of a chunk, none of which is over."""
     f = LaneLoop(layout)
     head = (
-        "define internal void @record_all(ptr %rows, ptr %when, i64 %low, i64 %high, i64 %steps, "
-        "ptr %arrays) noinline {"
+        "define internal void @record_all(i64 %low, i64 %high, i64 %steps, ptr %arrays, "
+        "ptr %scratch) noinline {"
     )
+    f.parts(rows="rows", when="w")
     f.begin(head, pointers(layout))
     place = f.emit("sub i64 %i, %low")
     targets = [f"%lanes_{i.code}" for i in layout.form.enter.state]
@@ -213,10 +214,8 @@ def record_all(layout: Layout) -> tuple[str, set[str]]:
 def enter(layout: Layout) -> tuple[str, set[str]]:
     """Return the function that fills the scratch memory; it returns how many lanes it took."""
     f, form, t = LaneLoop(layout), layout.form, layout.types
-    head = (
-        "define internal i64 @enter(i64 %low, i64 %high, ptr %arrays, ptr %new, ptr %kept, "
-        "ptr %w, ptr %idx) noinline {"
-    )
+    head = "define internal i64 @enter(i64 %low, i64 %high, ptr %arrays, ptr %scratch) noinline {"
+    f.parts(rows="rows", kept="kept", w="w", idx="idx")
     f.begin(head, pointers(layout), "%a = phi i64 [ 0, %0 ], [ %a2, %end ]")
     w = f.writer
     inputs = [i.code for i in (*form.enter.state, *form.enter.parameters)]
@@ -239,7 +238,7 @@ def enter(layout: Layout) -> tuple[str, set[str]]:
     largest = norm or t.splat(0.0)
     for i, row in enumerate(layout.moving):
         value = {"peak": loss, "largest": largest}.get(row) or constants[row]
-        f.store(value, "%new", i, "%a")
+        f.store(value, "%rows", i, "%a")
     for i, row in enumerate(layout.kept):
         f.store(constants[row.removeprefix(MARK).removeprefix(FIRST)], "%kept", i, "%a")
     lane = f.emit(f"add {t.whole} {f.spread('%i', 'i64')}, {t.numbered()}")

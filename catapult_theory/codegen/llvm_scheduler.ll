@@ -23,26 +23,12 @@ out:
 }
 
 define internal void @chunk(i64 %low, i64 %high, i64 %steps, ptr %arrays, ptr %scratch) noinline {
-  %stations = getelementptr i8, ptr %scratch, i64 {STATIONS}
-  %new = getelementptr i8, ptr %scratch, i64 {ROWS}
-  %kept = getelementptr i8, ptr %scratch, i64 {KEPT}
-  %w = getelementptr i8, ptr %scratch, i64 {W}
-  %idx = getelementptr i8, ptr %scratch, i64 {IDX}
-  %flags = getelementptr i8, ptr %scratch, i64 {FLAGS}
-  %rows = alloca [{QROWS} x {REAL}], i64 {QUEUE}, align 64
-  %qkept = alloca [{KEPTROWS} x {REAL}], i64 {QUEUE}, align 64
-  %qw = alloca [{QUEUE} x i64], align 64
-  %qwhen = alloca [{QUEUE} x i64], align 64
-  %qidx = alloca [{QUEUE} x i64], align 64
-  %qafter = alloca [{QUEUE} x i64], align 64
-  %qpos = alloca [{QUEUE} x i64], align 64
-  %slots = alloca [{GROUP} x i64], align 64
-  %extremes = alloca [{EXTREMES} x {REAL}], align 64
-  %verdict = alloca [{QUEUE} x i64], align 64
-  %decided = alloca [{QUEUE} x i64], align 64
+{CHUNK_PARTS}
+{QUEUE_PARTS}
+{FOUND_PARTS}
   %moved = alloca i1
   store i1 false, ptr %moved
-  %entered = call i64 @enter(i64 %low, i64 %high, ptr %arrays, ptr %new, ptr %kept, ptr %w, ptr %idx)
+  %entered = call i64 @enter(i64 %low, i64 %high, ptr %arrays, ptr %scratch)
   br label %rounds
 rounds:
   %t = phi i64 [ 0, %0 ], [ %t2, %endround ]
@@ -72,7 +58,7 @@ widedo:
   %off = mul i64 %g, {GROUP}
   %g1 = add i64 %g, 1
   %here = sub i64 %active, %off
-  call void @group(ptr %new, ptr %kept, ptr %stations, i64 %off, i64 %L)
+  call void @group(ptr %scratch, i64 %off, i64 %L)
   br label %looks
 looks:
   %k = phi i64 [ 0, %widedo ], [ %k1, %lookdo ]
@@ -85,10 +71,7 @@ looks:
   br i1 %lookmore, label %lookdo, label %looked
 lookdo:
   %base = add i64 %off, %first
-  %slot = getelementptr i64, ptr %slots, i64 %first
-  %extreme = getelementptr {REAL}, ptr %extremes, i64 %first
-  %station = getelementptr {REAL}, ptr %stations, i64 %first
-  %raw = call i32 @look(ptr %new, ptr %kept, ptr %w, ptr %slot, ptr %extreme, ptr %station, i64 %base, i64 %pieces, i64 %t)
+  %raw = call i32 @look(ptr %scratch, i64 %base, i64 %first, i64 %pieces, i64 %t)
   %raw64 = zext i32 %raw to i64
   %low_bits = and i64 %raw64, {EVERY}
   %high_bits = lshr i64 %raw64, {MOVED}
@@ -125,7 +108,7 @@ take:
   %isfull = icmp eq i64 %q2, {QUEUE}
   br i1 %isfull, label %flush, label %nextlane
 flush:
-  call void @settle(i64 %q2, i64 %m2, i64 %L, i64 %t, i64 %steps, ptr %rows, ptr %qkept, ptr %qw, ptr %qwhen, ptr %qidx, ptr %qafter, ptr %qpos, ptr %verdict, ptr %decided, ptr %new, ptr %kept, ptr %w, ptr %idx, ptr %flags, ptr %arrays)
+  call void @settle(i64 %q2, i64 %m2, i64 %L, i64 %t, i64 %steps, ptr %arrays, ptr %scratch)
   br label %nextlane
 nextlane:
   %q4 = phi i64 [ %q2, %take ], [ 0, %flush ]
@@ -135,7 +118,7 @@ flushlast:
   %pending = icmp sgt i64 %q, 0
   br i1 %pending, label %flushdo, label %holes
 flushdo:
-  call void @settle(i64 %q, i64 %m, i64 %L, i64 %t, i64 %steps, ptr %rows, ptr %qkept, ptr %qw, ptr %qwhen, ptr %qidx, ptr %qafter, ptr %qpos, ptr %verdict, ptr %decided, ptr %new, ptr %kept, ptr %w, ptr %idx, ptr %flags, ptr %arrays)
+  call void @settle(i64 %q, i64 %m, i64 %L, i64 %t, i64 %steps, ptr %arrays, ptr %scratch)
   br label %holes
 holes:
   %hg0 = phi i64 [ %groups, %flushlast ], [ %groups, %flushdo ], [ %hg, %hole ]
@@ -186,7 +169,7 @@ peaks:
   %morepeaks = icmp slt i64 %p, %active
   br i1 %morepeaks, label %peaksdo, label %order
 peaksdo:
-  %doubt = call i1 @replay(ptr %new, ptr %kept, ptr %w, ptr %w, i64 {ROW}, i64 {MARK}, i64 %p, i64 %active, i64 {LONGEST})
+  %doubt = call i1 @replay(ptr %rows, ptr %kept, ptr %w, ptr %w, i64 {ROW}, i64 {MARK}, i64 %p, i64 %active, i64 {LONGEST})
   %p1 = add i64 %p, {QUEUE}
   br label %peaks
 order:
@@ -197,20 +180,23 @@ order:
   %inorder = and i1 %still, %unmoved
   br i1 %inorder, label %together, label %finish
 together:
-  call void @record_all(ptr %new, ptr %w, i64 %low, i64 %high, i64 %steps, ptr %arrays)
+  call void @record_all(i64 %low, i64 %high, i64 %steps, ptr %arrays, ptr %scratch)
   br label %out
 finish:
   store i64 0, ptr %verdict
   store i64 %steps, ptr %decided
-  call void @record(ptr %new, ptr %w, ptr %idx, i64 {CAPACITY}, i64 %active, ptr %verdict, ptr %decided, i64 0, i64 -1, ptr %arrays)
+  call void @record(ptr %rows, ptr %w, ptr %idx, i64 {CAPACITY}, i64 %active, ptr %verdict, ptr %decided, i64 0, i64 -1, ptr %arrays)
   br label %out
 out:
   call void @leave(i64 %low, i64 %high, ptr %arrays)
   ret void
 }
 
-define internal void @settle(i64 %count, i64 %movers, i64 %L, i64 %t, i64 %end, ptr %rows, ptr %qkept, ptr %qw, ptr %qwhen, ptr %qidx, ptr %qafter, ptr %qpos, ptr %verdict, ptr %decided, ptr %new, ptr %kept, ptr %w, ptr %idx, ptr %flags, ptr %arrays) noinline {
-  %doubt = call i1 @replay(ptr %rows, ptr %qkept, ptr %qw, ptr %qwhen, i64 {QROW}, i64 {MARK}, i64 0, i64 %count, i64 {LONGEST})
+define internal void @settle(i64 %count, i64 %movers, i64 %L, i64 %t, i64 %end, ptr %arrays, ptr %scratch) noinline {
+{CHUNK_PARTS}
+{QUEUE_PARTS}
+{FOUND_PARTS}
+  %doubt = call i1 @replay(ptr %qrows, ptr %qkept, ptr %qw, ptr %qwhen, i64 {QROW}, i64 {MARK}, i64 0, i64 %count, i64 {LONGEST})
   br i1 %doubt, label %again, label %known
 again:
   {AGAIN}
@@ -223,10 +209,10 @@ light:
   %unsure = {LIGHT}
   br i1 %unsure, label %heavy, label %settled
 heavy:
-  call void @judged(ptr %rows, ptr %qkept, ptr %qw, ptr %qwhen, ptr %qafter, ptr %verdict, ptr %decided, i64 %L, i64 %t, i64 %end, i64 %count)
+  call void @judged(ptr %scratch, i64 %L, i64 %t, i64 %end, i64 %count)
   br label %settled
 settled:
-  call void @record(ptr %rows, ptr %qwhen, ptr %qidx, i64 {QUEUE}, i64 %count, ptr %verdict, ptr %decided, i64 1, i64 0, ptr %arrays)
+  call void @record(ptr %qrows, ptr %qwhen, ptr %qidx, i64 {QUEUE}, i64 %count, ptr %verdict, ptr %decided, i64 1, i64 0, ptr %arrays)
   br label %loop
 loop:
   %s = phi i64 [ 0, %settled ], [ %s1, %next ]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from catapult_theory.codegen.llvm_judged import REPEAT, repeated, stationed, valid
+from catapult_theory.codegen.llvm_judged import REPEAT, queued, repeated, stationed, valid
 from catapult_theory.codegen.llvm_layout import MARK, Function, Layout, joined
 
 Values = dict[str, str]
@@ -137,6 +137,7 @@ def converging(layout: Layout) -> tuple[str, set[str]]:
     declarations : set of str
     """
     f, t = Function(layout, layout.queue_bytes), layout.types
+    queued(f)
     offsets = [str(k * t.lanes) for k in range(layout.searched)]
     entry = [repeated(f, offset) for offset in offsets]
     aside = [f"last_{s}" for s in layout.states]
