@@ -153,9 +153,11 @@ endround:
   %high1 = mul i64 %active, {OFTEN}
   %seldom = icmp slt i64 %weight, %low1
   %often = icmp sgt i64 %weight, %high1
-  %twice = shl i64 %look, 1
+  %nobody = icmp eq i64 %gone, 0
+  %doublings = select i1 %nobody, i64 2, i64 1
+  %raised = shl i64 %look, %doublings
   %half = lshr i64 %look, 1
-  %longer = select i1 %seldom, i64 %twice, i64 %look
+  %longer = select i1 %seldom, i64 %raised, i64 %look
   %wanted = select i1 %often, i64 %half, i64 %longer
   %over = icmp sgt i64 %wanted, {LONGEST}
   %under = icmp slt i64 %wanted, {SHORTEST}
