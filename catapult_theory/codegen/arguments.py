@@ -91,9 +91,9 @@ def checked_parameters(update_map: Any, given: Mapping[str, Any], dtype: Any) ->
 
 def _check_sign(symbol: Any, values: Any) -> None:
     """Refuse values that the assumptions of a parameter exclude; NaN marks a lane invalid."""
-    if symbol.is_positive and np.any(values <= 0):
+    if symbol.is_positive and (values <= 0).any():
         raise InputError(f"{symbol.name} must be positive, got {np.nanmin(values):g}")
-    if symbol.is_nonnegative and np.any(values < 0):
+    if symbol.is_nonnegative and (values < 0).any():
         raise InputError(f"{symbol.name} must not be negative, got {np.nanmin(values):g}")
 
 
@@ -232,7 +232,8 @@ class Arguments:
     def _flat(self, array: Any, tail: tuple[int, ...], buffer: Any = None) -> Any:
         # Contiguous: kernels compile for one layout.
         count = math.prod(self.shape)
-        wide = np.broadcast_to(array, (*self.shape, *tail))
+        shape = (*self.shape, *tail)
+        wide = array if array.shape == shape else np.broadcast_to(array, shape)
         if buffer is None:
             return wide.reshape(count, *tail).copy(order="C")
         np.copyto(buffer.reshape(wide.shape), wide)

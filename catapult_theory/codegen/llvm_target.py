@@ -128,7 +128,8 @@ class Machine:
     ) -> None:
         """Run all lanes in chunks, on several threads; compiled code holds no lock."""
         entry = self._entry
-        addresses = (ctypes.c_void_p * len(arrays))(*(a.ctypes.data for a in arrays))
+        places = (a.__array_interface__["data"][0] for a in arrays)
+        addresses = (ctypes.c_void_p * len(arrays))(*places)
         scratch = threading.local()
 
         def portion(low: int, high: int) -> None:
