@@ -19,8 +19,12 @@ from catapult_theory.errors import MissingBackend, OutputError
 
 CHOICE = "CC"
 CANDIDATES = ("cc", "gcc", "clang")
-# No flag here lets a compiler change a result: no reassociation, no fused multiply-add.
-FLAGS = ("-std=c99", "-O3", "-ffp-contract=off", "-fno-math-errno", "-fPIC", "-shared")
+# No flag here lets a compiler change a result: no reassociation, no fused multiply-add. Selections
+# become vector code where floating-point exceptions are not asked for.
+FLAGS = (
+    *("-std=c99", "-O3", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math"),
+    *("-fPIC", "-shared"),
+)
 # Compilers differ in how the host's instruction set is asked for; the first that works counts.
 HOST_FLAGS = (("-march=native",), ("-mcpu=native",), ())
 TINY = "#include <math.h>\ndouble root(double x);\ndouble root(double x) { return sqrt(x); }\n"

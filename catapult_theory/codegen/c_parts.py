@@ -98,10 +98,11 @@ def function(
     unused = [f"(void){a.name};" for a in given if not uses(lines, a.name)]
     body = [f"{INDENT}{line}" for line in (*unused, *lines)]
     top = declared(f"static inline {result} {head}", given)
-    return "\n".join([*_comment(doc), top, "{", *body, "}"])
+    return "\n".join([*comment_lines(doc), top, "{", *body, "}"])
 
 
-def _comment(text: str) -> list[str]:
+def comment_lines(text: str) -> list[str]:
+    """Return a comment as lines."""
     return textwrap.wrap(f"/* {text} */", WIDTH, subsequent_indent="   ")
 
 
@@ -109,6 +110,29 @@ def needed(given: Iterable[Argument], lines: Sequence[str]) -> list[Argument]:
     """Return the parameters that occur in a body."""
     return [a for a in given if uses(lines, a.name)]
 
+
+WHILE = """        while (verdict == CATAPULT_UNDECIDED) {
+{EVALUATE}
+{RECORD}
+            if (now > peak || t == 0) {
+                peak = now;
+                when = t;
+            }
+{LARGER}
+            if ({DIVERGED}) {
+                verdict = CATAPULT_DIVERGED;
+                decided = t;
+{CONVERGED}
+            } else if (t == {END}) {
+                break;
+            } else if (!({SOUND})) {
+                verdict = CATAPULT_DIVERGED;
+                decided = t + 1;
+            } else {
+{TAKE}
+                ++t;
+            }
+        }"""
 
 LOOP = """{DOC}
 {HEAD}
@@ -125,28 +149,7 @@ LOOP = """{DOC}
             peak = NAN;
             t = -1;
         }
-        while (verdict == CATAPULT_UNDECIDED) {
-{EVALUATE}
-{RECORD}
-            if (now > peak || t == 0) {
-                peak = now;
-                when = t;
-            }
-{LARGER}
-            if ({DIVERGED}) {
-                verdict = CATAPULT_DIVERGED;
-                decided = t;
-{CONVERGED}
-            } else if (t == steps) {
-                break;
-            } else if (!({SOUND})) {
-                verdict = CATAPULT_DIVERGED;
-                decided = t + 1;
-            } else {
-{TAKE}
-                ++t;
-            }
-        }
+{WHILE}
 {FILL}
         loss[lane] = now;
         peak_loss[lane] = peak;
@@ -171,13 +174,13 @@ def judgement(program: Program, dtype: str, margin: str) -> dict[str, str]:
     Returns
     -------
     dict of str to str
-        "LARGEST", "LARGER", "DIVERGED", "CONVERGED".
+        "LARGEST", "LARGER", "DIVERGED", "CONVERGED", and "SMALL", the test of the gradient alone.
     """
     judged, limits = judged_names(program), LIMITS[dtype]
     size = "size" if "size" in judged else "now"
     parts = {"DIVERGED": f"{size} > {limits.bound!r}"}
     if "grad_norm2" not in judged:
-        return {**parts, "LARGEST": "", "LARGER": "", "CONVERGED": ""}
+        return {**parts, "LARGEST": "", "LARGER": "", "CONVERGED": "", "SMALL": ""}
     small = f"grad_norm2 <= {limits.tolerance!r} * largest"
     if "rounding" in judged:
         small = f"({small} || grad_norm2 <= {limits.rounding!r} * rounding)"
@@ -190,6 +193,7 @@ def judgement(program: Program, dtype: str, margin: str) -> dict[str, str]:
         "LARGEST": indented(["double largest = 0.0;"], 2),
         "LARGER": indented(larger, 3),
         "CONVERGED": indented([*head, *body], 3),
+        "SMALL": small,
     }
 
 
@@ -262,8 +266,10 @@ def loop(program: Program, dialect: Dialect, kept: bool, fields: dict[str, str])
     return filled(
         LOOP,
         {
+            "WHILE": WHILE,
+            "END": "steps",
             **fields,
-            "DOC": "\n".join(_comment(_doc(program, dialect, kept))),
+            "DOC": "\n".join(comment_lines(_doc(program, dialect, kept))),
             "HEAD": declared(f"static inline void {dialect.prefix}_{name}", given),
             "REAL": dialect.real,
             "RECORD": record,
@@ -279,13 +285,18 @@ def _doc(program: Program, dialect: Dialect, kept: bool) -> str:
             f"As {own}_run; keeps the states of steps 0, every, 2 every, ... in "
             "..._rows[step / every][lane][...], steps / every + 1 rows of that many lanes."
         )
-    text = (
-        "Run lanes first to last - 1 for that many steps; states are replaced by the final ones. "
-        "Lanes do not depend on one another: threads may share the arrays."
-    )
+    text = run_doc()
     if program.is_matrix:
         text += f" The workspace has {own}_workspace(...) entries, one for each thread."
     return text
+
+
+def run_doc() -> str:
+    """Return what ``run`` does."""
+    return (
+        "Run lanes first to last - 1 for that many steps; states are replaced by the final ones. "
+        "Lanes do not depend on one another: threads may share the arrays."
+    )
 
 
 def new_names(program: Program) -> list[str]:

@@ -15,6 +15,7 @@ from typing import Any
 
 from catapult_theory.codegen import c_matrix
 from catapult_theory.codegen.bodies import WIDTH, folded, names, uses
+from catapult_theory.codegen.c_blocks import block_run
 from catapult_theory.codegen.c_compiler import load_library
 from catapult_theory.codegen.c_parts import (
     arguments,
@@ -280,11 +281,13 @@ def _scalar_functions(update_map: Any, program: Program, dialect: Dialect) -> li
     if margin is not None:
         text, test = _margin(update_map, margin, dialect)
         texts.append(text)
-    for kept in (False, True):
-        fields = _fields(program, dialect, call, test)
-        fields["LOAD"] += "\n" + indented(constants[1], 2) if constants else ""
-        texts.append(loop(program, dialect, kept, fields))
-    return texts
+    lines = "\n".join(constants[1]) if constants else ""
+    hoisted = [a.name for a in program.assignments if a.level < STEP]
+    calls = {"constants": lines, "evaluate": "\n".join(call), "margin": test}
+    texts += block_run(program, dialect, hoisted, calls)
+    fields = _fields(program, dialect, call, test)
+    fields["LOAD"] += "\n" + indented(constants[1], 2) if constants else ""
+    return [*texts, loop(program, dialect, True, fields)]
 
 
 def _constants(program: Program, dialect: Dialect) -> tuple[str, list[str]] | None:

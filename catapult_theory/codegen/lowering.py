@@ -43,7 +43,8 @@ _OWN = {
     "run_groups", "softmax_logsumexp", "Value", "Row", "Group", "PLACES", "IN_ROWS", "BEFORE",
     "BEGUN", "AFTER", "RESULTS", "NEW_ROWS", "NEW_NUMBERS", "LARGE", "PROBE", "PRODUCT",
     "rounding_mode", "set_rounding_mode", "entry", "start", "a0", "a1", "a2", "r0", "r1",
-    "BYTES", "TILE", "WIDE", "TALL", "X86",
+    "BYTES", "TILE", "WIDE", "TALL", "X86", "active", "ahead", "until", "stop", "end", "settle",
+    "STRETCH", "FEW",
 }
 # fmt: on
 RESERVED = frozenset(_OWN | set(keyword.kwlist) | set(dir(builtins)))
