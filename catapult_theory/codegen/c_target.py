@@ -34,14 +34,23 @@ from catapult_theory.codegen.numba_parts import indented
 from catapult_theory.codegen.passes import STEP
 
 USAGE = (
-    "{P}_step takes one step. {P}_run and {P}_trajectory work on lanes, one after the other: "
+    "{P}_step takes one step. {P}_run and {P}_trajectory work on lanes{SIDE}: "
     "states and parameters are arrays over lanes{MATRICES}. Nothing is allocated and there are "
     "no global variables, so that threads may call them at once. A status is one of "
     "CATAPULT_UNDECIDED, _CONVERGED (the gradient vanished at a stable state), _DIVERGED (the "
     "loss passed its bound, or the next state would not be finite) and _INVALID (NaN at the "
     "start); the lane rests from status_step on. Compilers that fuse a product and a sum change "
-    "the last digits, unless they are given -ffp-contract=off."
+    "the last digits, unless they are given -ffp-contract=off.{VECTORS}"
 )
+
+MATRIX_USAGE = {"{SIDE}": ", one after the other", "{VECTORS}": ""}
+SCALAR_USAGE = {
+    "{SIDE}": "",
+    "{VECTORS}": (
+        " {P}_run takes lanes in blocks, which -O3 (with gcc also -fno-math-errno "
+        "-fno-trapping-math) makes vector code of."
+    ),
+}
 
 INCLUDES = """#include <math.h>
 #include <stddef.h>
@@ -140,7 +149,10 @@ def emit(update_map: Any, program: Program, dtype: str) -> str:
         return renamed.get(code_name(name), code_name(name))
 
     matrices = ", which hold matrices row after row" if program.is_matrix else ""
-    usage = USAGE.replace("{P}", prefix).replace("{MATRICES}", matrices)
+    usage = USAGE.replace("{MATRICES}", matrices)
+    for key, value in (MATRIX_USAGE if program.is_matrix else SCALAR_USAGE).items():
+        usage = usage.replace(key, value)
+    usage = usage.replace("{P}", prefix)
     return (
         f"{header(update_map, 'c', comment, spelled)}\n#ifndef {guard}\n#define {guard}\n\n"
         f"{comment(textwrap.fill(usage, WIDTH))}\n{folded(whole)}\n\n#endif\n"
