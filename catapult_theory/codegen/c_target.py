@@ -155,7 +155,7 @@ def emit(update_map: Any, program: Program, dtype: str) -> str:
     usage = usage.replace("{P}", prefix)
     return (
         f"{header(update_map, 'c', comment, spelled)}\n#ifndef {guard}\n#define {guard}\n\n"
-        f"{comment(textwrap.fill(usage, WIDTH))}\n{folded(whole)}\n\n#endif\n"
+        f"{comment(textwrap.fill(usage, WIDTH, break_on_hyphens=False))}\n{folded(whole)}\n\n#endif\n"
     )
 
 
