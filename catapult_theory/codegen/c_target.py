@@ -153,9 +153,10 @@ def emit(update_map: Any, program: Program, dtype: str) -> str:
     for key, value in (MATRIX_USAGE if program.is_matrix else SCALAR_USAGE).items():
         usage = usage.replace(key, value)
     usage = usage.replace("{P}", prefix)
+    note = comment(textwrap.fill(usage, WIDTH, break_on_hyphens=False))
     return (
         f"{header(update_map, 'c', comment, spelled)}\n#ifndef {guard}\n#define {guard}\n\n"
-        f"{comment(textwrap.fill(usage, WIDTH, break_on_hyphens=False))}\n{folded(whole)}\n\n#endif\n"
+        f"{note}\n{folded(whole)}\n\n#endif\n"
     )
 
 

@@ -148,6 +148,9 @@ class Lanes:
         data = np.asarray(variable.values)
         if not own:
             return np.repeat(data[None], high - low, axis=0)
+        if tuple(own) == self.dims:
+            # As most lanes are: in order, without an index for each.
+            return data.reshape(self.count, *data.shape[len(own) :])[low:high].copy()
         index = dict(zip(self.dims, self._index(low, high), strict=True))
         return np.asarray(data[tuple(index[str(d)] for d in own)])
 

@@ -390,6 +390,55 @@ class Kernel:
         ends = (a.reshape((*lanes.shape, *a.shape[1:])) for a in lanes.states)
         return buffers, self._result(ends, (v.reshape(lanes.shape) for v in verdicts))
 
+    def observe(
+        self,
+        state: Mapping[str, Any],
+        observables: Iterable[Any],
+        *,
+        data: Any = None,
+        **parameters: Any,
+    ) -> dict[str, Any]:
+        """Return quantities at a state.
+
+        Parameters
+        ----------
+        state, data, **parameters
+            As for `run`; a schedule counts with its first value.
+        observables : iterable of str or sympy.Expr
+            As for `trajectory`.
+
+        Returns
+        -------
+        dict of str to array
+            Of the shape of the lanes.
+
+        Raises
+        ------
+        InputError
+            If a name, a shape or a value cannot be used.
+
+        Examples
+        --------
+        >>> import catapult_theory as ct
+        >>> kernel = ct.compile(ct.derive(ct.models.uv()), "array")
+        >>> kernel.observe({"f": [1.0, 2.0], "lam": 2.0}, ["loss"], eta=0.5, n=4)["loss"].tolist()
+        [0.5, 2.0]
+        """
+        lanes = self._lanes(state, 0, parameters, data)
+        given = lanes.drive(0)[0] if lanes.drive else lanes.parameters
+        shown = self._shown(observables)
+        plain = {name: e for name, e in shown.items() if not isinstance(e, TopEigenvalue)}
+        values: dict[str, Any] = {}
+        with np.errstate(all="ignore"):
+            for name, function in self._functions(plain).items():
+                values[name] = function(*lanes.states, *given, *lanes.data)
+        for name in shown.keys() - plain.keys():
+            values[name] = self._eigenvalues(lanes, tuple(a[None] for a in lanes.states))[0]
+        return {
+            name: np.broadcast_to(values[name], (lanes.count,)).reshape(lanes.shape).copy()
+            for name in shown
+        }
+
     def _shown(self, observables: Iterable[Any]) -> dict[str, Any]:
         """Return names and expressions of what a trajectory shows beside the state."""
         known = self.update_map.observables
@@ -422,19 +471,24 @@ class Kernel:
         verdicts = executor.follow(lanes, *times, kept, threads)
         if not seen:
             return verdicts
-        names, module = list(seen), self._arrays
-        if not seen.keys() <= self.update_map.observables.keys():
-            names = [f"shown{i}" for i in range(len(seen))]
-            asked = dict(zip(names, (expression for expression, _ in seen.values()), strict=True))
-            wider = replace(self.update_map, observables={**self.update_map.observables, **asked})
-            module = loaded(wider, self._program, self.dtype).module
-        for name, (_, values) in zip(names, seen.values(), strict=True):
-            function = getattr(module, f"{PREFIX}{name}")
+        functions = self._functions({name: e for name, (e, _) in seen.items()})
+        for name, (_, values) in seen.items():
             with np.errstate(all="ignore"):
                 for i, (row, state) in enumerate(zip(values, zip(*kept, strict=True), strict=True)):
                     given = lanes.drive(i * times[1])[0] if lanes.drive else lanes.parameters
-                    row[...] = function(*state, *given, *lanes.data)
+                    row[...] = functions[name](*state, *given, *lanes.data)
         return verdicts
+
+    def _functions(self, shown: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the array functions of expressions, which take state, parameters and data."""
+        names, module = list(shown), self._arrays
+        if not shown.keys() <= self.update_map.observables.keys():
+            names = [f"shown{i}" for i in range(len(shown))]
+            asked = dict(zip(names, shown.values(), strict=True))
+            wider = replace(self.update_map, observables={**self.update_map.observables, **asked})
+            module = loaded(wider, self._program, self.dtype).module
+        own = (getattr(module, f"{PREFIX}{name}") for name in names)
+        return dict(zip(shown, own, strict=True))
 
     def _eigenvalues(self, lanes: Lanes, kept: tuple[Any, ...]) -> Any:
         shape = lanes.data[1].shape

@@ -15,7 +15,6 @@ import xarray as xr
 from catapult_theory.codegen import run_checks as checks
 from catapult_theory.codegen.driven import DRIVEN_BACKEND, check_backend, is_driven
 from catapult_theory.codegen.grid import grid
-from catapult_theory.codegen.kernel import compile as compile_kernel
 from catapult_theory.codegen.run_domain import check_domain
 from catapult_theory.codegen.run_job import (
     OUTCOMES,
@@ -24,6 +23,7 @@ from catapult_theory.codegen.run_job import (
     collected,
     final_part,
     orbit_part,
+    prepared,
 )
 from catapult_theory.codegen.run_result import labelled
 from catapult_theory.codegen.run_start import started
@@ -198,7 +198,7 @@ def _checked(
     sizes = checks.bound_sizes(plain_map, arrays)
     carrying = plain_map.with_observables(*names)
     target = DRIVEN_BACKEND if driven and backend == "auto" else backend
-    kernel = compile_kernel(carrying, backend=target, dtype=precision)
+    kernel = prepared(carrying, target, precision)
     check_backend(kernel.backend, carrying, schedules)
     states = {s.name for s in carrying.variables}
     cheap = () if carrying.is_matrix else ("lam",)

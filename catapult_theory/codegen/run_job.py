@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -82,7 +83,7 @@ class Job:
     @property
     def observer(self) -> Kernel:
         """The kernel that evaluates observables of single states: nothing to compile first."""
-        return compile_kernel(self.update_map, backend="array", dtype=self.dtype)
+        return prepared(self.update_map, "array", self.dtype)
 
     @property
     def sides(self) -> list[tuple[int, ...]]:
@@ -134,6 +135,22 @@ class Job:
     def bytes_of_outcome(self) -> int:
         """Return the bytes of the status, the losses at the start and the peak, two steps."""
         return 2 * np.dtype(np.int64).itemsize + 2 * np.dtype(self.dtype).itemsize + 1
+
+
+@lru_cache(maxsize=32)
+def prepared(update_map: UpdateMap, backend: str, dtype: str) -> Kernel:
+    """Return a kernel, the same for maps that are equal: what it has compiled is used again.
+
+    Parameters
+    ----------
+    update_map : UpdateMap
+    backend, dtype : str
+
+    Returns
+    -------
+    Kernel
+    """
+    return compile_kernel(update_map, backend, dtype)
 
 
 Part = dict[str, Array]
@@ -197,15 +214,14 @@ def final_part(job: Job, low: int, high: int) -> Part:
         Lanes first.
     """
     given, state = job.arguments(low, high), job.state(low, high)
-    first = job.observer.trajectory(state, 0, observables=("loss",), **given)["loss"][0]
+    first = job.observer.observe(state, ("loss",), **given)["loss"]
     result = job.kernel.run(state, job.steps, threads=job.threads, **given)
     part: Part = {name: np.asarray(result.state[name]) for name in job.states}
     part["loss"] = np.asarray(result.loss)
     others = tuple(name for name in job.shown if name != "loss")
     if others:
         ends = job.at_end(low, high)
-        at_end = job.observer.trajectory(dict(result.state), 0, observables=others, **ends)
-        part |= {name: np.asarray(at_end[name])[0] for name in others}
+        part |= job.observer.observe(dict(result.state), others, **ends)
     return {**part, **_outcome(result, first)}
 
 

@@ -407,13 +407,12 @@ def _observed(
     """Return loss and lam of the theory along its orbit."""
     kernel = _kernel(update_map)
     arrays: Any = {} if data is None else {"data": tuple(np.asarray(a) for a in data)}
-    found = {}
+    found: dict[str, Array] = {}
     for name in ("loss", "lam"):
         if name in update_map.observables and name not in orbit:
             every = LAM_EVERY if name == "lam" and update_map.is_matrix else 1
             state = {s.name: orbit[s.name][::every] for s in update_map.variables}
-            orbit_of = kernel.trajectory(state, 0, observables=(name,), **given, **arrays)
-            found[name] = orbit_of[name][0]
+            found |= kernel.observe(state, (name,), **given, **arrays)
     return found
 
 
