@@ -12,6 +12,7 @@ from typing import Any
 
 from catapult_theory.codegen import ir, numba_groups, numba_rows
 from catapult_theory.codegen import numba_fused_parts as parts
+from catapult_theory.codegen import numba_packed_parts as packed_parts
 from catapult_theory.codegen import numba_rows_parts as rows_parts
 from catapult_theory.codegen.bodies import names, packed, size_lines
 from catapult_theory.codegen.ir import Node
@@ -36,8 +37,8 @@ def run(first, last, steps, {INPUTS}, loss, peak_loss, peak_step, status, status
     mode = rounding_mode()
     set_rounding_mode(np.uint32(mode | np.uint32(0x8040)))
 {SIZES}
+    reach = {REACH}
 {BUFFERS}
-    reach = -(-{RANK} // TALL) * TALL
 {PREPARE}
     for lane in range(first, last):
         careful = False
@@ -52,7 +53,7 @@ def run(first, last, steps, {INPUTS}, loss, peak_loss, peak_step, status, status
 {BEFORE}
                 if careful:
                     kept[:] = {LARGE}
-                sweep({LARGE}, left_rows, right_rows, {ENDS}, {COUNTS})
+                {PASS}
                 if careful and t > 0 and not all_finite({LARGE}):
                     {LARGE}[:] = kept
 {BACK}
@@ -148,7 +149,8 @@ def fused(update_map: Any, program: Program) -> Fused | None:
     reduced = congruence(program)
     body = reduced.program if reduced else program
     found = deferral(body, symmetric)
-    return Fused(program, reduced, found, rows(body, found)) if found else None
+    flat = rows(body, found) if found and reduced else None
+    return Fused(program, reduced, found, flat) if found else None
 
 
 @dataclass(frozen=True)
@@ -190,12 +192,15 @@ def functions(fused_map: Fused, dtype: str) -> list[str]:
     list of str
     """
     writer = _Text(fused_map.body, dtype)
-    texts = [parts.SWEEP, parts.DOT, parts.DENORMALS, parts.PADDED]
+    texts = [parts.DOT, parts.DENORMALS, parts.PADDED]
     if fused_map.reduced:
         texts += [parts.TURN, parts.DIAGONAL]
     if fused_map.rows:
+        texts += [f"RANKS = {_ranks(fused_map)}", packed_parts.PACKING, packed_parts.PASS]
         texts += [rows_parts.ROWS, rows_parts.ALONG, rows_parts.TILED]
         texts += [*numba_rows.texts(fused_map.rows, dtype), *numba_rows.intrinsics(fused_map.rows)]
+    else:
+        texts.append(parts.SWEEP)
     texts.append(_run(fused_map, writer))
     return [*texts, *numba_groups.functions(fused_map)]
 
@@ -236,10 +241,9 @@ def _run(fused_map: Fused, writer: _Text) -> str:
         "BEFORE": indented(_before(fused_map, writer), 4),
         "AFTER": indented(_after(fused_map, writer), 4),
         "LARGE": large,
-        "RANK": "rank" if fused_map.reduced else str(found.large.shape[0]),
-        "ENDS": f"{found.probe.value}, {found.product}" if flat else "probe_rows, product_rows",
+        "REACH": _reach(fused_map),
+        "PASS": _pass(fused_map),
         "UNSEEN": ("sound != 0.0 and " if flat else "") + f"not all_finite({found.product})",
-        "COUNTS": f"reach, {_ranks(fused_map)}, {found.probe.shape[0]}",
         "OVERFLOWED": "sound != 0.0" if flat else f"not ({' and '.join(sound)})",
         "FACTORS": "" if flat else indented(_factor_rows(found, writer), 5),
         "SWAP": indented(swap, 5),
@@ -260,6 +264,28 @@ def _deeper(judged: Mapping[str, str]) -> dict[str, str]:
     }
 
 
+def _reach(fused_map: Fused) -> str:
+    """Return the number of rows that the product reads, in whole tiles."""
+    rank = "rank" if fused_map.reduced else str(fused_map.deferral.large.shape[0])
+    tile = f"(2 * BYTES // {_like(fused_map)}.itemsize)" if fused_map.rows else "TALL"
+    return f"-(-{rank} // {tile}) * {tile}"
+
+
+def _like(fused_map: Fused) -> str:
+    return f"{fused_map.deferral.large.code}_lanes"
+
+
+def _pass(fused_map: Fused) -> str:
+    """Return the statement of the pass over the large matrix."""
+    found = fused_map.deferral
+    large, counts = found.large, f"{_ranks(fused_map)}, {found.probe.shape[0]}"
+    if fused_map.rows:
+        ends = f"{found.probe.value}, {found.product}, {large.shape[0]}, reach"
+        return f"packed_pass({large.code}, left_rows, right_rows, {ends})"
+    ends = f"probe_rows, product_rows, reach, {counts}"
+    return f"sweep({large.code}, left_rows, right_rows, {ends})"
+
+
 def _total(sizes: Sequence[ir.Size]) -> str:
     fixed = sum(s for s in sizes if isinstance(s, int))
     return " + ".join([*(s for s in sizes if isinstance(s, str)), *([str(fixed)] * bool(fixed))])
@@ -275,10 +301,10 @@ def _ranks(fused_map: Fused) -> str:
 def _buffers(fused_map: Fused, writer: _Text) -> list[str]:
     found, program, flat = fused_map.deferral, fused_map.program, fused_map.rows
     large = found.large
-    like = f"{large.code}_lanes"
+    like = _like(fused_map)
     side, height = large.shape[0], found.probe.shape[0]
     total = _ranks(fused_map)
-    tiles = {large.code: side, "kept": side, "left_rows": total, "right_rows": total}
+    tiles = {"left_rows": total, "right_rows": total}
     if flat:
         names_ = [*flat.begun_rows, found.product, *flat.new_rows, *map(next_name, flat.new_rows)]
         tiles |= dict.fromkeys(names_, 1)
@@ -291,6 +317,7 @@ def _buffers(fused_map: Fused, writer: _Text) -> list[str]:
         made += [
             f"{i.code} = tiled({i.code})" for i in flat.program.data if i.shape and i.code in taken
         ]
+        made += [f"{x} = blocks({side}, reach, {like})" for x in (large.code, "kept")]
         return [*made, *(f"{x} = padded({rows_}, {side}, {like})" for x, rows_ in tiles.items())]
     product = Assignment(found.product, ir.symbol(found.product, found.probe.shape), 2)
     lines = writer.buffers([*found.before, product, *found.after], like)
@@ -300,7 +327,7 @@ def _buffers(fused_map: Fused, writer: _Text) -> list[str]:
             lines += [
                 f"{name} = np.empty({shape}, {like}.dtype)" for name in (i.code, next_name(i.code))
             ]
-    tiles |= {"probe_rows": height, "product_rows": height}
+    tiles |= {large.code: side, "kept": side, "probe_rows": height, "product_rows": height}
     lines += [f"{x} = padded({count}, {side}, {like})" for x, count in tiles.items()]
     return lines
 
@@ -312,6 +339,8 @@ def _load(fused_map: Fused, x: str) -> list[str]:
     if any(turned):
         lines = [f"{x}_start = turned({given}, basis, {turned[0]}, {turned[1]})"]
         given = f"{x}_start"
+    if fused_map.rows and x == fused_map.deferral.large.code:
+        return [*lines, f"pack({given}, reach, {x})"]
     return [*lines, f"{_given(fused_map, x)} = {given}"]
 
 
@@ -330,9 +359,12 @@ def _store(fused_map: Fused, x: str) -> list[str]:
     value = _given(fused_map, x)
     if not any(turned):
         return [f"{x}_lanes[lane] = {value}"]
-    lines = [f"{x}_start[:] = {value} - {x}_start"]
-    if x == large.code:
-        lines.append(f"{x}_start[rank:, :rank] = {x}_start[:rank, rank:].T")
+    if x == large.code and fused_map.rows:
+        lines = [f"unpack_change({x}, reach, {x}_start)"]
+    else:
+        lines = [f"{x}_start[:] = {value} - {x}_start"]
+        if x == large.code:
+            lines.append(f"{x}_start[rank:, :rank] = {x}_start[:rank, rank:].T")
     return [*lines, f"{x}_lanes[lane] += turned({x}_start, basis.T, {turned[0]}, {turned[1]})"]
 
 

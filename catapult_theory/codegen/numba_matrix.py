@@ -100,7 +100,7 @@ def functions(update_map: Any, program: Program, dtype: str) -> list[str]:
 
 def imports(text: str) -> str:
     """Return what a kernel imports beside NumPy and Numba's compiler, if anything."""
-    return f"\n\n{numba_fused_parts.IMPORTS}" if uses([text], "sweep") else ""
+    return f"\n\n{numba_fused_parts.IMPORTS}" if uses([text], "intrinsic") else ""
 
 
 def executor(loops: Any, dtype: str) -> LoopExecutor | DiagonalExecutor:
