@@ -45,6 +45,8 @@ _OWN = {
     "rounding_mode", "set_rounding_mode", "entry", "start", "a0", "a1", "a2", "r0", "r1",
     "BYTES", "TILE", "WIDE", "TALL", "X86", "active", "ahead", "until", "stop", "end", "settle",
     "STRETCH", "FEW",
+    "SIDES", "side_rows", "sides", "between", "blocks",
+    "pack", "unpack_change", "packed_pass", "row_sums",
 }
 # fmt: on
 RESERVED = frozenset(_OWN | set(keyword.kwlist) | set(dir(builtins)))

@@ -49,6 +49,7 @@ def run(first, last, steps, {INPUTS}, loss, peak_loss, peak_step, status, status
             if {NAN}:
                 verdict, decided, peak, t = INVALID, 0, np.nan, -1
             again = False
+{START}
             while verdict == UNDECIDED:
 {BEFORE}
                 if careful:
@@ -196,7 +197,7 @@ def functions(fused_map: Fused, dtype: str) -> list[str]:
     if fused_map.reduced:
         texts += [parts.TURN, parts.DIAGONAL]
     if fused_map.rows:
-        texts += [f"RANKS = {_ranks(fused_map)}", packed_parts.PACKING, packed_parts.PASS]
+        texts += [f"SIDES = {_ranks(fused_map)}", packed_parts.PACKING, packed_parts.PASS]
         texts += [rows_parts.ROWS, rows_parts.ALONG, rows_parts.TILED]
         texts += [*numba_rows.texts(fused_map.rows, dtype), *numba_rows.intrinsics(fused_map.rows)]
     else:
@@ -217,10 +218,11 @@ def _run(fused_map: Fused, writer: _Text) -> str:
     if each:
         given = ", ".join([*parameters, *names(program.data), *once])
         load.append(f"{packed(each)[1:-1]} = constants({given})")
-    load += ["left_rows[:] = 0.0", "right_rows[:] = 0.0"]
+    load += [f"{x}[:] = 0.0" for x in _sides(fused_map)]
     small = [x for x in state if x != large]
     sound = [f"all_finite({next_name(x)})" for x in small]
     swap = [f"{x}, {next_name(x)} = {next_name(x)}, {x}" for x in small]
+    onward = [f"{x} = {next_name(x)}" for x in flat.begun_numbers] if flat else []
     fields = {
         "INPUTS": ", ".join(
             [
@@ -238,7 +240,8 @@ def _run(fused_map: Fused, writer: _Text) -> str:
                 *(f"np.isnan(dot({x}_lanes[lane], {x}_lanes[lane]))" for x in state),
             ]
         ),
-        "BEFORE": indented(_before(fused_map, writer), 4),
+        "START": indented(numba_rows.called(flat)[:1], 3) if flat else "",
+        "BEFORE": "" if flat else indented(_before(fused_map, writer), 4),
         "AFTER": indented(_after(fused_map, writer), 4),
         "LARGE": large,
         "REACH": _reach(fused_map),
@@ -246,7 +249,7 @@ def _run(fused_map: Fused, writer: _Text) -> str:
         "UNSEEN": ("sound != 0.0 and " if flat else "") + f"not all_finite({found.product})",
         "OVERFLOWED": "sound != 0.0" if flat else f"not ({' and '.join(sound)})",
         "FACTORS": "" if flat else indented(_factor_rows(found, writer), 5),
-        "SWAP": indented(swap, 5),
+        "SWAP": indented([*swap, *onward], 5),
         "BACK": indented(swap, 5),
         "STORE": indented([line for x in state for line in _store(fused_map, x)], 3),
         **_deeper(judgement(program, "")),
@@ -281,9 +284,14 @@ def _pass(fused_map: Fused) -> str:
     large, counts = found.large, f"{_ranks(fused_map)}, {found.probe.shape[0]}"
     if fused_map.rows:
         ends = f"{found.probe.value}, {found.product}, {large.shape[0]}, reach"
-        return f"packed_pass({large.code}, left_rows, right_rows, {ends})"
+        return f"packed_pass({large.code}, side_rows, {ends})"
     ends = f"probe_rows, product_rows, reach, {counts}"
     return f"sweep({large.code}, left_rows, right_rows, {ends})"
+
+
+def _sides(fused_map: Fused) -> list[str]:
+    """Return the buffers of what the large matrix grows by."""
+    return ["side_rows"] if fused_map.rows else ["left_rows", "right_rows"]
 
 
 def _total(sizes: Sequence[ir.Size]) -> str:
@@ -292,9 +300,9 @@ def _total(sizes: Sequence[ir.Size]) -> str:
 
 
 def _ranks(fused_map: Fused) -> str:
-    """Return the number of products that the large matrix grows by in a step."""
+    """Return the number of rows in each of those buffers."""
     if fused_map.rows:
-        return str(numba_rows.ranks(fused_map.rows))
+        return str(numba_rows.side_count(fused_map.rows))
     return _total([f.rows for f in fused_map.deferral.factors])
 
 
@@ -304,7 +312,7 @@ def _buffers(fused_map: Fused, writer: _Text) -> list[str]:
     like = _like(fused_map)
     side, height = large.shape[0], found.probe.shape[0]
     total = _ranks(fused_map)
-    tiles = {"left_rows": total, "right_rows": total}
+    tiles = dict.fromkeys(_sides(fused_map), total)
     if flat:
         names_ = [*flat.begun_rows, found.product, *flat.new_rows, *map(next_name, flat.new_rows)]
         tiles |= dict.fromkeys(names_, 1)
@@ -371,8 +379,6 @@ def _store(fused_map: Fused, x: str) -> list[str]:
 def _before(fused_map: Fused, writer: _Text) -> list[str]:
     """Return the lines up to the probe, and the probe as a row of the pass."""
     found = fused_map.deferral
-    if fused_map.rows:
-        return [numba_rows.called(fused_map.rows)[0]]
     logs = _logs(found)
     lines: list[str] = []
     for a in found.before:

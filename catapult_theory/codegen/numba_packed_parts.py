@@ -70,15 +70,18 @@ PASS = '''def row_sums(builder, vectors):
 
 
 @intrinsic
-def packed_pass(typing, M, A, B, L, V, side, reach):
-    """M += A^T B and V = L M (the new M), in one pass over a packed symmetric matrix M."""
+def packed_pass(typing, M, A, L, V, side, reach):
+    """M += p^T a + a^T p for each pair of rows p, a of A, and V = L M (the new M).
+
+    One pass over a packed symmetric matrix M.
+    """
 
     def emit(context, builder, signature, arguments):
-        kinds = signature.args[:5]
+        kinds = signature.args[:4]
         arrays = [context.make_array(k)(context, builder, x) for k, x in zip(kinds, arguments)]
-        m, a, b, l, v = (array.data for array in arrays)
+        m, a, l, v = (array.data for array in arrays)
         length = cgutils.unpack_tuple(builder, arrays[1].shape)[1]
-        side, reach = arguments[5:]
+        side, reach = arguments[4:]
         real = context.get_value_type(kinds[0].dtype)
         size = context.get_abi_sizeof(real)
         width = BYTES // size
@@ -112,18 +115,18 @@ def packed_pass(typing, M, A, B, L, V, side, reach):
         def block(i, j, mirrored):
             """Renew rows from i and columns from j; where mirrored, serve the rows as well."""
             places = [builder.add(j, number(c * width)) for c in range(len(mirrored))]
-            right = [[load(b, of(s, k)) for k in places] for s in range(RANKS)]
+            sides = [[load(a, of(s, k)) for k in places] for s in range(SIDES)]
             probe, found = [load(l, k) for k in places], [load(v, k) for k in places]
             start = builder.load(at)
             for r in range(TILE):
                 row = builder.add(i, number(r))
-                left = [spread(a, of(s, row)) for s in range(RANKS)]
+                left = [spread(a, of(s, row)) for s in range(SIDES)]
                 mine = spread(l, row)
                 for c, twice in enumerate(mirrored):
                     here = builder.add(start, number(r * wide + c * width))
                     entry = load(m, here)
-                    for x, y in zip(left, right):
-                        entry = fused(builder, x, y[c], entry)
+                    for s in range(SIDES):
+                        entry = fused(builder, left[s], sides[s ^ 1][c], entry)
                     store(entry, m, here)
                     found[c] = fused(builder, mine, entry, found[c])
                     if twice:
@@ -152,4 +155,4 @@ def packed_pass(typing, M, A, B, L, V, side, reach):
                 builder.store(builder.fadd(old, total), place, align=size * TILE)
         return context.get_dummy_value()
 
-    return types.void(M, A, B, L, V, types.intp, types.intp), emit'''
+    return types.void(M, A, L, V, types.intp, types.intp), emit'''

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from typing import Any
 
 from catapult_theory.codegen import ir
 from catapult_theory.codegen.bodies import function, packed
@@ -139,7 +140,8 @@ def rows(program: Program, found: Deferral) -> Rows | None:
     later |= {str(found.probe.value)} & read
     kept = [a for a in found.before if a.name in later & mine]
     begun = tuple(a.name for a in sorted(kept, key=lambda a: not a.value.shape))
-    return Rows(length, program, found, begun)
+    flat = Rows(length, program, found, begun)
+    return flat if _sides(flat, _spelling("float64")) else None
 
 
 def _early(program: Program, found: Deferral) -> Deferral:
@@ -273,29 +275,26 @@ class Combinations:
         """Return the line of something that is read from outside."""
         return [_line(name, self.gathered(node), how)]
 
-    def sides(self, found: Deferral, how: Spelling) -> tuple[list[str], list[str], list[str]]:
-        """Return lines, left sides and right sides of the products that are summed.
+    def sides(self, found: Deferral, how: Spelling) -> tuple[list[str], list[str]] | None:
+        """Return lines and sides p, a, q, b, ... of the sum p^T a + a^T p + q^T b + b^T q + ...
 
         A symmetric sum of C_pq p^T q over rows p, q is one of p^T a + a^T p, where
-        a = C_pp p / 2 + the C_pq q of all q that come later.
+        a = C_pp p / 2 + the C_pq q of all q that come later. None where it is not symmetric.
         """
-        left = [self.text(f.left, how) for f in found.factors]
-        right = [self.text(f.right, how) for f in found.factors]
         form = self._form(found)
         if form is None or any(form.get((q, p)) != c for (p, q), c in form.items()):
-            return [], left, right
+            return None
         names = list(dict.fromkeys(p for p, _ in form))
-        lines, pairs = [], []
+        lines, flat = [], []
         for i, p in enumerate(names):
             later = {q: form[p, q] for q in names[i + 1 :] if (p, q) in form}
             if (p, p) in form:
                 later[p] = ir.mul(ir.number(Fraction(1, 2)), form[p, p])
             if later:
-                pairs.append((p, f"a{i}"))
+                flat += [p, f"a{i}"]
                 terms = (_multiple(c, ir.symbol(q, found.probe.shape)) for q, c in later.items())
                 lines.append(f"a{i} = {write(ir.add(*terms), how)}")
-        flat = [x for pair in pairs for x in pair]
-        return lines, flat, [x for p, a in pairs for x in (a, p)]
+        return lines, flat
 
     def _form(self, found: Deferral) -> dict[tuple[str, str], Node] | None:
         """Return the coefficients C_pq of the products p^T q."""
@@ -360,20 +359,46 @@ def texts(found: Rows, dtype: str) -> list[str]:
     named = [("now" if name == "loss" else name, node) for name, node in found.outputs]
     combined, second = _combined(found, how)
     second += [line for name, node in named for line in combined.outcome(name, node, how)]
-    more, left, right = combined.sides(found.deferral, how)
+    more, sides = _sides(found, how)
     second += more
     fresh = [next_name(x) for x in (*found.new_rows, *found.new_numbers)]
     product = found.deferral.product
     second += [
-        f"left, right = [{', '.join(left)}], [{', '.join(right)}]",
+        f"sides = [{', '.join(sides)}]",
         f"sound = unsound({', '.join(fresh if _carried(found) else [*fresh, product])})",
     ]
     new = ", ".join(f"[{next_name(x)}]" for x in found.new_rows)
     head = f"after({', '.join(found.after_inputs)})"
     doc = "Verdicts, the small blocks of the new state, and the sides of the products that the\n"
     doc += "    large matrix grows by; sound is 0 where all is finite."
-    result = f"({new}, left, right, {', '.join(found.results)})"
-    return [before, function(head, doc, second, result)]
+    result = f"({new}, sides, {', '.join(found.results)})"
+    return [before, function(head, doc, second, result), _between(found)]
+
+
+def _between(found: Rows) -> str:
+    """Return the function ``between``: ``after``, and ``before`` of the step that follows."""
+    new = ", ".join(f"[{next_name(x)}]" for x in found.new_rows)
+    state = [*found.new_rows, *found.new_numbers]
+    given = ", ".join(next_name(x) if x in state else x for x in found.before_inputs)
+    begun = ", ".join([f"[{next_name(x)}]" for x in found.begun_rows] + _later(found))
+    first = f"{new}, sides, {', '.join(found.results)}"
+    lines = [
+        f"{first} = after({', '.join(found.after_inputs)})",
+        f"({begun},) = before({given})",
+    ]
+    rows_ = ", ".join([new, "sides", *(f"[{next_name(x)}]" for x in found.begun_rows)])
+    result = f"({rows_}, {', '.join([*found.results, *_later(found)])})"
+    head = f"between({', '.join(_between_inputs(found))})"
+    return function(head, "From one product with the large matrix to the next.", lines, result)
+
+
+def _between_inputs(found: Rows) -> list[str]:
+    return list(dict.fromkeys([*found.after_inputs, *found.before_inputs]))
+
+
+def _later(found: Rows) -> list[str]:
+    """Return the names of the numbers that ``before`` gives for the step that follows."""
+    return [next_name(x) for x in found.begun_numbers]
 
 
 def _combined(found: Rows, how: Spelling) -> tuple[Combinations, list[str]]:
@@ -383,10 +408,13 @@ def _combined(found: Rows, how: Spelling) -> tuple[Combinations, list[str]]:
     return combined, [line for a in after for line in combined.lines(a.name, a.value, how)]
 
 
-def ranks(found: Rows) -> int:
-    """Return the number of products that the large matrix grows by."""
-    how = _spelling("float64")
-    return len(_combined(found, how)[0].sides(found.deferral, how)[1])
+def side_count(found: Rows) -> int:
+    """Return the number of rows in the products that the large matrix grows by."""
+    return len(_sides(found, _spelling("float64"))[1])
+
+
+def _sides(found: Rows, how: Spelling) -> Any:
+    return _combined(found, how)[0].sides(found.deferral, how)
 
 
 def _carried(found: Rows) -> bool:
@@ -401,20 +429,23 @@ def _carried(found: Rows) -> bool:
 
 
 def intrinsics(found: Rows) -> list[str]:
-    """Return ``begin`` and ``finish``: ``before`` and ``after`` on the rows of one lane."""
+    """Return ``begin`` and ``finish``: ``before`` and ``between`` on the rows of one lane."""
+    results = [*found.results, *_later(found)]
     heads = (
         ("begin", "before", found.before_inputs, found.begun_rows, found.begun_numbers),
-        ("finish", "after", found.after_inputs, written(found), found.results),
+        ("finish", "between", _between_inputs(found), written(found), results),
     )
     made = []
     for name, arithmetic, given, out, numbers in heads:
         row = next(x for x in given if found.is_row(x))
         kind = f"types.UniTuple({row}.dtype, {len(numbers)})" if numbers else "types.void"
-        arguments = ", ".join([*given, *out])
+        fresh = [x for x in out if x not in given]
+        arguments = ", ".join([*given, *fresh])
+        places = [[*given, *fresh].index(x) for x in out]
         made.append(
             f"@intrinsic\ndef {name}(typing, {arguments}):\n"
             f'    """Store {", ".join(out)}; {arithmetic} says how."""\n'
-            f"    emit = along({arithmetic}, {len(given)}, {found.length})\n"
+            f"    emit = along({arithmetic}, {len(given)}, {places}, {found.length})\n"
             f"    return {kind}({arguments}), emit"
         )
     return made
@@ -422,7 +453,7 @@ def intrinsics(found: Rows) -> list[str]:
 
 def written(found: Rows) -> list[str]:
     """Return the arrays that ``finish`` writes."""
-    return [*(next_name(x) for x in found.new_rows), "left_rows", "right_rows"]
+    return [*(next_name(x) for x in found.new_rows), "side_rows", *found.begun_rows]
 
 
 def called(found: Rows) -> tuple[str, str]:
@@ -435,7 +466,10 @@ def called(found: Rows) -> tuple[str, str]:
     begin = f"begin({', '.join([*map(value, found.before_inputs), *found.begun_rows])})"
     if found.begun_numbers:
         begin = f"{packed(found.begun_numbers)[1:-1]} = {begin}"
-    finish = ", ".join([*map(value, found.after_inputs), *written(found)])
+    given = _between_inputs(found)
+    fresh = [x for x in written(found) if x not in given]
+    finish = ", ".join([*map(value, given), *fresh])
     fresh = [next_name(x) for x in found.new_numbers]
     results = [f"{name}[0, 0]" if name in fresh else name for name in found.results]
+    results += _later(found)
     return begin, f"{', '.join(results)} = finish({finish})"

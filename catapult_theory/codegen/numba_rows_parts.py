@@ -131,11 +131,12 @@ def unsound(*parts):
     numbers = [x - x for x in parts if not isinstance(x, Row)]
     return sum(numbers, total(sum(rows[1:], rows[0])))'''
 
-ALONG = '''def along(arithmetic, inputs, length):
+ALONG = '''def along(arithmetic, inputs, outputs, length):
     """Return the code of an intrinsic: arithmetic on rows of one lane.
 
     The first arguments are read: arrays as rows of the padded length, numbers as they are. The
-    arrays that follow take the first results, a list of rows each; other results are returned.
+    arguments at the places of outputs take the first results, a list of rows each; other results
+    are returned.
     """
 
     def emit(context, builder, signature, arguments):
@@ -158,7 +159,7 @@ ALONG = '''def along(arithmetic, inputs, length):
 
         pairs = list(zip(signature.args, arguments))
         results = list(arithmetic(*(opened(*pair) for pair in pairs[:inputs])))
-        for kind, argument in pairs[inputs:]:
+        for kind, argument in (pairs[k] for k in outputs):
             base = context.make_array(kind)(context, builder, argument).data
             entries = [x for row in results.pop(0) for x in row.entries]
             for k, x in enumerate(entries):
@@ -227,14 +228,15 @@ GROUP = '''class Group:
         codes = (x.code if isinstance(x, Value) else self.number(x) for x in (value, other))
         return Value(self.builder, self.builder.select(mask, *codes))
 
-    def grow(self, left, right):
-        """Add the products of two sides to the large matrix, of which half is stored."""
+    def grow(self, sides):
+        """Add p^T a + a^T p for each pair of sides to the large matrix, of which half is stored."""
         k = PLACES[LARGE][0]
-        for i in range(len(left[0].entries)):
+        for i in range(len(sides[0].entries)):
             for j in range(i + 1):
                 entry = self.at(k)
-                for a, b in zip(left, right):
-                    entry = entry + a.entries[i] * b.entries[j]
+                for p, a in zip(sides[::2], sides[1::2]):
+                    entry = entry + p.entries[i] * a.entries[j]
+                    entry = entry + a.entries[i] * p.entries[j]
                 self.builder.store(entry.code, self.place(k), align=32)
                 k += 1
 
@@ -291,7 +293,7 @@ def advance(typing, block, steps, t):
         t = builder.load(counter)
         results = list(after(*(group.get(name) for name in AFTER)))
         new = [results.pop(0)[0] for _ in NEW_ROWS]
-        left, right = results.pop(0), results.pop(0)
+        sides = results.pop(0)
         found = dict(zip(RESULTS, results))
         now, zero = found["now"].code, group.number(0.0)
         first = splat(builder, builder.icmp_signed("==", t, ir.Constant(many, 0)), flag)
@@ -325,7 +327,7 @@ def advance(typing, block, steps, t):
             group.put(name, value)
         for name in NEW_NUMBERS:
             group.put(name, found[name + "_next"])
-        group.grow(left, right)
+        group.grow(sides)
         group.begin()
         group.multiply()
         builder.store(builder.add(t, ir.Constant(many, 1)), counter)
