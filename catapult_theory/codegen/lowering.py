@@ -47,6 +47,8 @@ _OWN = {
     "STRETCH", "FEW",
     "SIDES", "side_rows", "sides", "between", "blocks",
     "pack", "unpack_change", "packed_pass", "row_sums",
+    "SIDES", "side_rows", "sides", "between", "blocks",
+    "pack", "unpack_change", "packed_pass", "row_sums", "LENGTH", "ROWS",
 }
 # fmt: on
 RESERVED = frozenset(_OWN | set(keyword.kwlist) | set(dir(builtins)))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from catapult_theory.codegen import numba_rows_parts as parts
 from catapult_theory.codegen.bodies import names, packed, size_lines
 from catapult_theory.codegen.numba_parts import filled, indented
-from catapult_theory.codegen.numba_rows import Rows
+from catapult_theory.codegen.numba_rows import Rows, side_count
 from catapult_theory.codegen.passes import DATA, PARAMETERS
 
 if TYPE_CHECKING:
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 # Beyond this the half matrix of eight lanes outgrows the first cache.
 SHORT = 24
+
+# Rows of the large matrix that are worked on at a time: sides, probe and product of five fit the
+# 32 registers, beside those of a column.
+ROWS = 5
 
 # What the loop over steps keeps for each lane beside the quantities of the step.
 KEPT = ("peak", "when", "largest", "now", "sound", "live", "diverging", "converging")
@@ -99,6 +103,7 @@ def _places(flat: Rows) -> dict[str, tuple[int, int]]:
         for name in (*flat.before_inputs, *flat.after_inputs)
     }
     sizes |= dict.fromkeys(KEPT, 1)
+    sizes["sides"] = side_count(flat) * flat.length
     sizes[flat.deferral.large.code] = flat.length * (flat.length + 1) // 2
     found, first = {}, 0
     for name, size in sizes.items():
@@ -121,6 +126,8 @@ def _constants(flat: Rows) -> str:
         "LARGE": flat.deferral.large.code,
         "PROBE": flat.deferral.probe.value,
         "PRODUCT": flat.deferral.product,
+        "LENGTH": flat.length,
+        "ROWS": ROWS,
     }
     return "\n".join(f"{name} = {value!r}" for name, value in lines.items())
 
@@ -181,7 +188,7 @@ def _load(fused_map: Fused, flat: Rows) -> list[str]:
         "    for j in range(i + 1):",
         f"        block[{places[large][0]} + i * (i + 1) // 2 + j, l] = start[i, j]",
     ]
-    inside = {*flat.new_rows, *flat.new_numbers, *flat.begun, *KEPT, large, flat.deferral.product}
+    inside = {*flat.new_rows, *flat.new_numbers, *flat.begun, *KEPT, large, flat.deferral.product, "sides"}
     for name in places:
         if name not in inside:
             value = f"{name}[0]" if flat.is_row(name) else name

@@ -228,35 +228,51 @@ GROUP = '''class Group:
         codes = (x.code if isinstance(x, Value) else self.number(x) for x in (value, other))
         return Value(self.builder, self.builder.select(mask, *codes))
 
-    def grow(self, sides):
-        """Add p^T a + a^T p for each pair of sides to the large matrix, of which half is stored."""
-        k = PLACES[LARGE][0]
-        for i in range(len(sides[0].entries)):
-            for j in range(i + 1):
-                entry = self.at(k)
-                for p, a in zip(sides[::2], sides[1::2]):
-                    entry = entry + p.entries[i] * a.entries[j]
-                    entry = entry + a.entries[i] * p.entries[j]
-                self.builder.store(entry.code, self.place(k), align=32)
-                k += 1
-
-    def multiply(self):
-        """Store the product of the probe with the large matrix.
-
-        The matrix is read again: held from where it grew it would not fit the registers.
-        """
+    def fence(self):
+        """Read again what follows: held from before it would not fit the registers."""
         self.builder.asm(ir.FunctionType(ir.VoidType(), []), "", "~{memory}", [], True)
-        probe = self.get(PROBE).entries
-        sums = [Value(self.builder, self.number(0.0)) for _ in probe]
-        k = PLACES[LARGE][0]
-        for i in range(len(probe)):
-            for j in range(i + 1):
-                entry = self.at(k)
-                sums[i] = sums[i] + entry * probe[j]
-                if j < i:
-                    sums[j] = sums[j] + entry * probe[i]
-                k += 1
-        self.put(PRODUCT, Row(sums, along=False))
+
+    def entry(self, name, i, row=0):
+        """Return one entry of a row, or of one of several rows under a name."""
+        return self.at(PLACES[name][0] + row * LENGTH + i)
+
+    def set_entry(self, name, i, value):
+        """Store one entry of a row."""
+        self.builder.store(value.code, self.place(PLACES[name][0] + i), align=32)
+
+    def renew(self):
+        """Add p^T a + a^T p for each pair of sides to the large matrix; multiply the probe by it.
+
+        Half of the matrix is stored. A few of its rows stay in registers at a time.
+        """
+        for first in range(0, LENGTH, ROWS):
+            self.fence()
+            last = min(first + ROWS, LENGTH)
+            mine = {i: self.column(i) for i in range(first, last)}
+            sums = {i: Value(self.builder, self.number(0.0)) for i in mine}
+            for j in range(last):
+                theirs, probe = mine.get(j) or self.column(j)
+                other = sums[j] if j in sums else self.entry(PRODUCT, j)
+                for i in range(max(first, j), last):
+                    (sides, own), k = mine[i], PLACES[LARGE][0] + i * (i + 1) // 2 + j
+                    value = self.at(k)
+                    for s, x in enumerate(sides):
+                        value = value + x * theirs[s ^ 1]
+                    self.builder.store(value.code, self.place(k), align=32)
+                    if i == j:
+                        other = other + value * own
+                    else:
+                        other, sums[i] = other + value * own, sums[i] + value * probe
+                if j in sums:
+                    sums[j] = other
+                else:
+                    self.set_entry(PRODUCT, j, other)
+            for i, x in sums.items():
+                self.set_entry(PRODUCT, i, x)
+
+    def column(self, i):
+        """Return entry i of all sides, and of the probe."""
+        return [self.entry("sides", i, s) for s in range(SIDES)], self.entry(PROBE, i)
 
     def begin(self):
         """Store what the probe rests on, and the probe."""
@@ -271,7 +287,7 @@ def begin_group(typing, block):
     def emit(context, builder, signature, arguments):
         group = Group(context, builder, signature.args[0], arguments[0])
         group.begin()
-        group.multiply()
+        group.renew()
         return context.get_dummy_value()
 
     return types.void(block), emit
@@ -327,9 +343,9 @@ def advance(typing, block, steps, t):
             group.put(name, value)
         for name in NEW_NUMBERS:
             group.put(name, found[name + "_next"])
-        group.grow(sides)
+        group.put("sides", Row([x for side in sides for x in side.entries], along=False))
         group.begin()
-        group.multiply()
+        group.renew()
         builder.store(builder.add(t, ir.Constant(many, 1)), counter)
         builder.branch(head)
         builder.position_at_end(out)
