@@ -34,6 +34,7 @@ def run_groups(first, last, steps, {INPUTS}, loss, peak_loss, peak_step, status,
     set_rounding_mode(np.uint32(mode | np.uint32(0x8040)))
 {SIZES}
     block = padded({HEIGHT}, 8, {LARGE}_lanes).reshape(-1)[: 8 * {HEIGHT}].reshape({HEIGHT}, 8)
+{STARTS}
 {PREPARE}
     for group in range(first, last):
         low = 8 * group
@@ -148,6 +149,7 @@ def _run(fused_map: Fused, flat: Rows) -> str:
         "INPUTS": ", ".join(given),
         "GIVEN": ", ".join([*given, "loss", "peak_loss", "peak_step", "status", "status_step"]),
         "HEIGHT": str(sum(size for _, size in places.values())),
+        "STARTS": indented(_starts(flat), 1),
         "PREPARE": indented(prepare, 1),
         "LOAD": indented(load, 3),
         "NAN": " or ".join(
@@ -175,18 +177,26 @@ def _turned(fused_map: Fused, x: str) -> str:
     return f"turned({x}_lanes[lane], basis, {rows}, {columns})"
 
 
+def _starts(flat: Rows) -> list[str]:
+    """Return the lines that make room for the turned starts of a group."""
+    large, side = flat.deferral.large.code, flat.length
+    sizes = {**dict.fromkeys(flat.new_rows, 1), large: side}
+    return [
+        f"{x}_starts = np.empty((8, {rows}, {side}), {large}_lanes.dtype)"
+        for x, rows in sizes.items()
+    ]
+
+
 def _load(fused_map: Fused, flat: Rows) -> list[str]:
     """Return the lines that put everything a lane reads into its column of the block."""
     places, large = _places(flat), flat.deferral.large.code
-    lines = []
-    for x in flat.new_rows:
-        lines += [f"row = {_turned(fused_map, x)}", f"block[{_span(places[x])}, l] = row[0]"]
+    lines = [f"{x}_starts[l] = {_turned(fused_map, x)}" for x in (*flat.new_rows, large)]
+    lines += [f"block[{_span(places[x])}, l] = {x}_starts[l, 0]" for x in flat.new_rows]
     lines += [f"block[{places[x][0]}, l] = {x}_lanes[lane, 0, 0]" for x in flat.new_numbers]
     lines += [
-        f"start = {_turned(fused_map, large)}",
         f"for i in range({flat.length}):",
         "    for j in range(i + 1):",
-        f"        block[{places[large][0]} + i * (i + 1) // 2 + j, l] = start[i, j]",
+        f"        block[{places[large][0]} + i * (i + 1) // 2 + j, l] = {large}_starts[l, i, j]",
     ]
     inside = {*flat.new_rows, *flat.new_numbers, *flat.begun, *KEPT, large, flat.deferral.product, "sides"}
     for name in places:
@@ -203,7 +213,7 @@ def _store(fused_map: Fused, flat: Rows) -> list[str]:
     for x in flat.new_rows:
         rows, columns = fused_map.turned[x]
         lines += [
-            f"row = {_turned(fused_map, x)}",
+            f"row = {x}_starts[l]",
             f"row[0] = block[{_span(places[x])}, l] - row[0]",
             f"{x}_lanes[lane] += turned(row, basis.T, {rows}, {columns})",
         ]
@@ -211,7 +221,7 @@ def _store(fused_map: Fused, flat: Rows) -> list[str]:
     rows, columns = fused_map.turned[large]
     return [
         *lines,
-        f"start = {_turned(fused_map, large)}",
+        f"start = {large}_starts[l]",
         f"for i in range({flat.length}):",
         "    for j in range(i + 1):",
         f"        entry = block[{places[large][0]} + i * (i + 1) // 2 + j, l]",
