@@ -218,6 +218,10 @@ def _run(fused_map: Fused, writer: _Text) -> str:
     if each:
         given = ", ".join([*parameters, *names(program.data), *once])
         load.append(f"{packed(each)[1:-1]} = constants({given})")
+    if flat:
+        span = f"[:1, :{flat.length}]"
+        fixed = numba_rows.fixed_rows(flat).items()
+        load += [f"{name}{span} = ({text}){span}" for name, text in fixed]
     load += [f"{x}[:] = 0.0" for x in _sides(fused_map)]
     small = [x for x in state if x != large]
     sound = [f"all_finite({next_name(x)})" for x in small]
@@ -314,7 +318,7 @@ def _buffers(fused_map: Fused, writer: _Text) -> list[str]:
     total = _ranks(fused_map)
     tiles = dict.fromkeys(_sides(fused_map), total)
     if flat:
-        names_ = [*flat.begun_rows, found.product, *flat.new_rows, *map(next_name, flat.new_rows)]
+        names_ = [*(a.name for a in flat.fixed), *flat.begun_rows, found.product, *flat.new_rows, *map(next_name, flat.new_rows)]
         tiles |= dict.fromkeys(names_, 1)
         made = [
             f"{x} = np.empty((1, 1), {like}.dtype)"

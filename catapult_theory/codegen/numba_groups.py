@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from catapult_theory.codegen import numba_rows_parts as parts
 from catapult_theory.codegen.bodies import names, packed, size_lines
 from catapult_theory.codegen.numba_parts import filled, indented
-from catapult_theory.codegen.numba_rows import Rows, side_count
+from catapult_theory.codegen.numba_rows import Rows, fixed_rows, side_count
 from catapult_theory.codegen.passes import DATA, PARAMETERS
 
 if TYPE_CHECKING:
@@ -144,6 +144,7 @@ def _run(fused_map: Fused, flat: Rows) -> str:
     if each:
         arguments = ", ".join([*parameters, *names(program.data), *once])
         load.append(f"{packed(each)[1:-1]} = constants({arguments})")
+    load += [f"{name} = {text}" for name, text in fixed_rows(flat).items()]
     load += _load(fused_map, flat)
     fields = {
         "INPUTS": ", ".join(given),

@@ -36,12 +36,15 @@ class Rows:
     deferral : Deferral
     begun : tuple of str
         What ``before`` gives: all that ``after`` reads of it, the probe included, rows first.
+    fixed : tuple of Assignment
+        Rows that no step changes, of which the arithmetic is done before the first.
     """
 
     length: int
     program: Program
     deferral: Deferral
     begun: tuple[str, ...]
+    fixed: tuple[Assignment, ...] = ()
 
     @property
     def before_inputs(self) -> list[str]:
@@ -132,7 +135,7 @@ def rows(program: Program, found: Deferral) -> Rows | None:
         return None
     if not all(_arithmetic(n) for n in nodes):
         return None
-    found = _early(program, found)
+    found, fixed = _fixed(program, _early(program, found))
     read = set().union(*(ir.symbols_in(n) for n in (*nodes, found.probe)))
     mine = {a.name for a in found.before}
     later = set().union(*(ir.symbols_in(a.value) for a in found.after))
@@ -140,7 +143,7 @@ def rows(program: Program, found: Deferral) -> Rows | None:
     later |= {str(found.probe.value)} & read
     kept = [a for a in found.before if a.name in later & mine]
     begun = tuple(a.name for a in sorted(kept, key=lambda a: not a.value.shape))
-    flat = Rows(length, program, found, begun)
+    flat = Rows(length, program, found, begun, fixed)
     return flat if _sides(flat, _spelling("float64")) else None
 
 
@@ -155,6 +158,35 @@ def _early(program: Program, found: Deferral) -> Deferral:
             known.add(a.name)
     rest = tuple(a for a in found.after if a not in moved)
     return replace(found, before=(*found.before, *moved), after=rest)
+
+
+def _fixed(program: Program, found: Deferral) -> tuple[Deferral, tuple[Assignment, ...]]:
+    """Turn a (b g), with a number a and a row b that no step changes, into (a b) g.
+
+    The name of b g becomes that of a b.
+    """
+    still = {i.code for i in program.data} | {a.name for a in program.assignments if a.level < STEP}
+    before, after = list(found.before), [a.value for a in found.after]
+    after += [n for f in found.factors for n in (f.left, f.right)]
+    after += [node for _, node in program.outputs]
+    elsewhere = set().union(*map(ir.symbols_in, after))
+    fixed = []
+    for a in found.before:
+        sides = {str(x.value): x for x in a.value.args if x.op == "symbol"}
+        users = [b for b in before if a.name in ir.symbols_in(b.value)]
+        if a.value.op != "mul" or len(sides) != 2 or len(users) != 1 or a.name in elsewhere:
+            continue
+        number = [x for x in users[0].value.args if x.value != a.name]
+        row = [x for name, x in sides.items() if name in still and x.shape]
+        if users[0].value.op != "mul" or len(number) != 1 or len(row) != 1:
+            continue
+        if not number[0].shape and str(number[0].value) in still:
+            (moving,) = (x for x in sides.values() if x != row[0])
+            fixed.append(replace(a, value=ir.mul(number[0], row[0])))
+            product = ir.mul(ir.symbol(a.name, a.value.shape), moving)
+            before[before.index(users[0])] = replace(users[0], value=product)
+            before.remove(a)
+    return replace(found, before=tuple(before)), tuple(fixed)
 
 
 def _arithmetic(node: Node) -> bool:
@@ -449,6 +481,12 @@ def intrinsics(found: Rows) -> list[str]:
             f"    return {kind}({arguments}), emit"
         )
     return made
+
+
+def fixed_rows(found: Rows) -> dict[str, str]:
+    """Return the texts of the rows that no step changes, by name."""
+    how = _spelling("float64")
+    return {a.name: write(a.value, how) for a in found.fixed}
 
 
 def written(found: Rows) -> list[str]:
