@@ -49,6 +49,8 @@ _OWN = {
     "pack", "unpack_change", "packed_pass", "row_sums",
     "SIDES", "side_rows", "sides", "between", "blocks",
     "pack", "unpack_change", "packed_pass", "row_sums", "LENGTH", "ROWS",
+    "SIDES", "side_rows", "sides", "between", "blocks",
+    "pack", "unpack_change", "packed_pass", "row_sums", "LENGTH", "ROWS", "align_stack",
 }
 # fmt: on
 RESERVED = frozenset(_OWN | set(keyword.kwlist) | set(dir(builtins)))

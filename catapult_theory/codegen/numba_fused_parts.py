@@ -33,7 +33,19 @@ def splat(builder, x, kind):
     empty = ir.Constant(kind, ir.Undefined)
     first = builder.insert_element(empty, x, ir.Constant(index, 0))
     mask = ir.Constant(ir.VectorType(index, kind.count), [0] * kind.count)
-    return builder.shuffle_vector(first, empty, mask)'''
+    return builder.shuffle_vector(first, empty, mask)
+
+
+def align_stack(builder):
+    """Have vectors that do not fit the registers set aside on cache lines.
+
+    LLVM aligns the stack where something on it asks for it before registers are assigned.
+    """
+    kind = ir.VectorType(ir.IntType(64), 8)
+    place = cgutils.alloca_once(builder, kind)
+    place.align = 64
+    given = ir.FunctionType(ir.VoidType(), [place.type])
+    builder.asm(given, "", "r,~{memory}", [place], True)'''
 
 SWEEP = '''@intrinsic
 def sweep(typing, M, A, B, L, V, rows, ranks, probes):

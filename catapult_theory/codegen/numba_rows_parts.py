@@ -140,6 +140,7 @@ ALONG = '''def along(arithmetic, inputs, outputs, length):
     """
 
     def emit(context, builder, signature, arguments):
+        align_stack(builder)
         numbers = next(k.dtype for k in signature.args if isinstance(k, types.Array))
         real = context.get_value_type(numbers)
         size = context.get_abi_sizeof(real)
@@ -298,6 +299,7 @@ def advance(typing, block, steps, t):
     """Take steps from t until a lane is over or steps are done; return the step reached."""
 
     def emit(context, builder, signature, arguments):
+        align_stack(builder)
         moving = ["peak", "when", "largest"]
         group = Group(context, builder, signature.args[0], arguments[0], moving)
         steps, start = arguments[1:]
