@@ -219,6 +219,7 @@ def _run(fused_map: Fused, writer: _Text) -> str:
         given = ", ".join([*parameters, *names(program.data), *once])
         load.append(f"{packed(each)[1:-1]} = constants({given})")
     if flat:
+        load += [f"{x}_kept = {x}" for x in flat.new_numbers]
         span = f"[:1, :{flat.length}]"
         fixed = numba_rows.fixed_rows(flat).items()
         load += [f"{name}{span} = ({text}){span}" for name, text in fixed]
@@ -226,7 +227,6 @@ def _run(fused_map: Fused, writer: _Text) -> str:
     small = [x for x in state if x != large]
     sound = [f"all_finite({next_name(x)})" for x in small]
     swap = [f"{x}, {next_name(x)} = {next_name(x)}, {x}" for x in small]
-    onward = [f"{x} = {next_name(x)}" for x in flat.begun_numbers] if flat else []
     fields = {
         "INPUTS": ", ".join(
             [
@@ -253,8 +253,8 @@ def _run(fused_map: Fused, writer: _Text) -> str:
         "UNSEEN": ("sound != 0.0 and " if flat else "") + f"not all_finite({found.product})",
         "OVERFLOWED": "sound != 0.0" if flat else f"not ({' and '.join(sound)})",
         "FACTORS": "" if flat else indented(_factor_rows(found, writer), 5),
-        "SWAP": indented([*swap, *onward], 5),
-        "BACK": indented(swap, 5),
+        "SWAP": indented(_onward(flat) if flat else swap, 5),
+        "BACK": indented(_back(flat) if flat else swap, 5),
         "STORE": indented([line for x in state for line in _store(fused_map, x)], 3),
         **_deeper(judgement(program, "")),
     }
@@ -269,6 +269,22 @@ def _deeper(judged: Mapping[str, str]) -> dict[str, str]:
         key: "\n".join(f"    {line}" for line in text.splitlines()) if "\n" in text else text
         for key, text in judged.items()
     }
+
+
+def _onward(flat: numba_rows.Rows) -> list[str]:
+    """Return the lines that go on to the new state; copies cost less than counted references."""
+    kept = [f"    {x}_kept[:] = {x}" for x in flat.new_rows]
+    kept += [f"    {x}_kept = {x}" for x in flat.new_numbers]
+    numbers = [*flat.new_numbers, *flat.begun_numbers]
+    return ["if careful:", *kept, *numba_rows.moved(flat), *(f"{x} = {next_name(x)}" for x in numbers)]
+
+
+def _back(flat: numba_rows.Rows) -> list[str]:
+    """Return the lines that go back to the state before."""
+    return [
+        *(f"{x}[:] = {x}_kept" for x in flat.new_rows),
+        *(f"{x} = {x}_kept" for x in flat.new_numbers),
+    ]
 
 
 def _reach(fused_map: Fused) -> str:
@@ -319,14 +335,10 @@ def _buffers(fused_map: Fused, writer: _Text) -> list[str]:
     tiles = dict.fromkeys(_sides(fused_map), total)
     if flat:
         names_ = [*(a.name for a in flat.fixed), *flat.begun_rows, found.product, *flat.new_rows, *map(next_name, flat.new_rows)]
+        names_ += [f"{x}_kept" for x in flat.new_rows]
         tiles |= dict.fromkeys(names_, 1)
-        made = [
-            f"{x} = np.empty((1, 1), {like}.dtype)"
-            for y in flat.new_numbers
-            for x in (y, next_name(y))
-        ]
         taken = {*flat.before_inputs, *flat.after_inputs}
-        made += [
+        made = [
             f"{i.code} = tiled({i.code})" for i in flat.program.data if i.shape and i.code in taken
         ]
         made += [f"{x} = blocks({side}, reach, {like})" for x in (large.code, "kept")]
@@ -348,6 +360,8 @@ def _load(fused_map: Fused, x: str) -> list[str]:
     turned = fused_map.turned.get(x, (False, False))
     given = f"{x}_lanes[lane]"
     lines = []
+    if fused_map.rows and x in fused_map.rows.new_numbers:
+        return [f"{x} = {x}_lanes[lane, 0, 0]"]
     if any(turned):
         lines = [f"{x}_start = turned({given}, basis, {turned[0]}, {turned[1]})"]
         given = f"{x}_start"
@@ -369,6 +383,8 @@ def _store(fused_map: Fused, x: str) -> list[str]:
     large = fused_map.deferral.large
     turned = fused_map.turned.get(x, (False, False))
     value = _given(fused_map, x)
+    if fused_map.rows and x in fused_map.rows.new_numbers:
+        return [f"{x}_lanes[lane, 0, 0] = {x}"]
     if not any(turned):
         return [f"{x}_lanes[lane] = {value}"]
     if x == large.code and fused_map.rows:

@@ -480,7 +480,25 @@ def intrinsics(found: Rows) -> list[str]:
             f"    emit = along({arithmetic}, {len(given)}, {places}, {found.length})\n"
             f"    return {kind}({arguments}), emit"
         )
-    return made
+    return [*made, _move(found)] if found.new_rows else made
+
+
+def _move(found: Rows) -> str:
+    """Return the intrinsic that puts the new rows of the state in the place of the old ones."""
+    given, out = [next_name(x) for x in found.new_rows], found.new_rows
+    arguments, places = ", ".join([*given, *out]), [len(given) + k for k in range(len(out))]
+    return (
+        f"@intrinsic\ndef move(typing, {arguments}):\n"
+        f'    """Copy {", ".join(given)} to {", ".join(out)}."""\n'
+        f"    emit = along(copied, {len(given)}, {places}, {found.length})\n"
+        f"    return types.void({arguments}), emit"
+    )
+
+
+def moved(found: Rows) -> list[str]:
+    """Return the statement that calls ``move``."""
+    rows_ = [*map(next_name, found.new_rows), *found.new_rows]
+    return [f"move({', '.join(rows_)})"] if rows_ else []
 
 
 def fixed_rows(found: Rows) -> dict[str, str]:
@@ -497,17 +515,11 @@ def written(found: Rows) -> list[str]:
 def called(found: Rows) -> tuple[str, str]:
     """Return the statements that call ``begin`` and ``finish``."""
 
-    def value(name: str) -> str:
-        shape = _shapes(found.program).get(name)
-        return f"{name}[0, 0]" if shape == (1, 1) else name
-
-    begin = f"begin({', '.join([*map(value, found.before_inputs), *found.begun_rows])})"
+    begin = f"begin({', '.join([*found.before_inputs, *found.begun_rows])})"
     if found.begun_numbers:
         begin = f"{packed(found.begun_numbers)[1:-1]} = {begin}"
     given = _between_inputs(found)
     fresh = [x for x in written(found) if x not in given]
-    finish = ", ".join([*map(value, given), *fresh])
-    fresh = [next_name(x) for x in found.new_numbers]
-    results = [f"{name}[0, 0]" if name in fresh else name for name in found.results]
-    results += _later(found)
+    finish = ", ".join([*given, *fresh])
+    results = [*found.results, *_later(found)]
     return begin, f"{', '.join(results)} = finish({finish})"

@@ -169,7 +169,12 @@ ALONG = '''def along(arithmetic, inputs, outputs, length):
             return context.get_dummy_value()
         return context.make_tuple(builder, signature.return_type, [x.code for x in results])
 
-    return emit'''
+    return emit
+
+
+def copied(*rows):
+    """Return rows as they are."""
+    return [[x] for x in rows]'''
 
 TILED = '''{JIT}
 def tiled(rows):
