@@ -51,7 +51,7 @@ _OWN = {
     "pack", "unpack_change", "packed_pass", "row_sums", "LENGTH", "ROWS",
     "SIDES", "side_rows", "sides", "between", "blocks",
     "pack", "unpack_change", "packed_pass", "row_sums", "LENGTH", "ROWS", "align_stack",
-    "move", "copied",
+    "move", "copied", "in_blocks",
 }
 # fmt: on
 RESERVED = frozenset(_OWN | set(keyword.kwlist) | set(dir(builtins)))

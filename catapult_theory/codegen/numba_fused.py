@@ -197,7 +197,8 @@ def functions(fused_map: Fused, dtype: str) -> list[str]:
     if fused_map.reduced:
         texts += [parts.TURN, parts.DIAGONAL]
     if fused_map.rows:
-        texts += [f"SIDES = {_ranks(fused_map)}", packed_parts.PACKING, packed_parts.PASS]
+        texts += [f"SIDES = {numba_rows.side_count(fused_map.rows)}"]
+        texts += [packed_parts.PACKING, packed_parts.PASS]
         texts += [rows_parts.ROWS, rows_parts.ALONG, rows_parts.TILED]
         texts += [*numba_rows.texts(fused_map.rows, dtype), *numba_rows.intrinsics(fused_map.rows)]
     else:
@@ -244,7 +245,7 @@ def _run(fused_map: Fused, writer: _Text) -> str:
                 *(f"np.isnan(dot({x}_lanes[lane], {x}_lanes[lane]))" for x in state),
             ]
         ),
-        "START": indented(numba_rows.called(flat)[:1], 3) if flat else "",
+        "START": indented([numba_rows.called(flat)[0]], 3) if flat else "",
         "BEFORE": "" if flat else indented(_before(fused_map, writer), 4),
         "AFTER": indented(_after(fused_map, writer), 4),
         "LARGE": large,
@@ -271,15 +272,20 @@ def _deeper(judged: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def _onward(flat: numba_rows.Rows) -> list[str]:
+def _onward(flat: Rows) -> list[str]:
     """Return the lines that go on to the new state; copies cost less than counted references."""
     kept = [f"    {x}_kept[:] = {x}" for x in flat.new_rows]
     kept += [f"    {x}_kept = {x}" for x in flat.new_numbers]
     numbers = [*flat.new_numbers, *flat.begun_numbers]
-    return ["if careful:", *kept, *numba_rows.moved(flat), *(f"{x} = {next_name(x)}" for x in numbers)]
+    return [
+        "if careful:",
+        *kept,
+        *numba_rows.moved(flat),
+        *(f"{x} = {next_name(x)}" for x in numbers),
+    ]
 
 
-def _back(flat: numba_rows.Rows) -> list[str]:
+def _back(flat: Rows) -> list[str]:
     """Return the lines that go back to the state before."""
     return [
         *(f"{x}[:] = {x}_kept" for x in flat.new_rows),
@@ -288,10 +294,11 @@ def _back(flat: numba_rows.Rows) -> list[str]:
 
 
 def _reach(fused_map: Fused) -> str:
-    """Return the number of rows that the product reads, in whole tiles."""
+    """Return the number of rows that the product reads, in whole tiles or blocks."""
+    if fused_map.rows:
+        return f"in_blocks(rank, {_like(fused_map)})"
     rank = "rank" if fused_map.reduced else str(fused_map.deferral.large.shape[0])
-    tile = f"(2 * BYTES // {_like(fused_map)}.itemsize)" if fused_map.rows else "TALL"
-    return f"-(-{rank} // {tile}) * {tile}"
+    return f"-(-{rank} // TALL) * TALL"
 
 
 def _like(fused_map: Fused) -> str:
@@ -301,12 +308,12 @@ def _like(fused_map: Fused) -> str:
 def _pass(fused_map: Fused) -> str:
     """Return the statement of the pass over the large matrix."""
     found = fused_map.deferral
-    large, counts = found.large, f"{_ranks(fused_map)}, {found.probe.shape[0]}"
+    large, (side, _) = found.large.code, found.large.shape
     if fused_map.rows:
-        ends = f"{found.probe.value}, {found.product}, {large.shape[0]}, reach"
-        return f"packed_pass({large.code}, side_rows, {ends})"
-    ends = f"probe_rows, product_rows, reach, {counts}"
-    return f"sweep({large.code}, left_rows, right_rows, {ends})"
+        ends = f"{found.probe.value}, {found.product}"
+        return f"packed_pass({large}, side_rows, {ends}, {side}, reach)"
+    counts = f"reach, {_ranks(fused_map)}, {found.probe.shape[0]}"
+    return f"sweep({large}, left_rows, right_rows, probe_rows, product_rows, {counts})"
 
 
 def _sides(fused_map: Fused) -> list[str]:
@@ -320,29 +327,15 @@ def _total(sizes: Sequence[ir.Size]) -> str:
 
 
 def _ranks(fused_map: Fused) -> str:
-    """Return the number of rows in each of those buffers."""
-    if fused_map.rows:
-        return str(numba_rows.side_count(fused_map.rows))
+    """Return the number of products that the large matrix grows by in a step."""
     return _total([f.rows for f in fused_map.deferral.factors])
 
 
 def _buffers(fused_map: Fused, writer: _Text) -> list[str]:
-    found, program, flat = fused_map.deferral, fused_map.program, fused_map.rows
-    large = found.large
-    like = _like(fused_map)
-    side, height = large.shape[0], found.probe.shape[0]
-    total = _ranks(fused_map)
-    tiles = dict.fromkeys(_sides(fused_map), total)
-    if flat:
-        names_ = [*(a.name for a in flat.fixed), *flat.begun_rows, found.product, *flat.new_rows, *map(next_name, flat.new_rows)]
-        names_ += [f"{x}_kept" for x in flat.new_rows]
-        tiles |= dict.fromkeys(names_, 1)
-        taken = {*flat.before_inputs, *flat.after_inputs}
-        made = [
-            f"{i.code} = tiled({i.code})" for i in flat.program.data if i.shape and i.code in taken
-        ]
-        made += [f"{x} = blocks({side}, reach, {like})" for x in (large.code, "kept")]
-        return [*made, *(f"{x} = padded({rows_}, {side}, {like})" for x, rows_ in tiles.items())]
+    found, program, like = fused_map.deferral, fused_map.program, _like(fused_map)
+    if fused_map.rows:
+        return _row_buffers(fused_map.rows, like)
+    large, side, height = found.large, str(found.large.shape[0]), str(found.probe.shape[0])
     product = Assignment(found.product, ir.symbol(found.product, found.probe.shape), 2)
     lines = writer.buffers([*found.before, product, *found.after], like)
     for i in program.state:
@@ -351,9 +344,24 @@ def _buffers(fused_map: Fused, writer: _Text) -> list[str]:
             lines += [
                 f"{name} = np.empty({shape}, {like}.dtype)" for name in (i.code, next_name(i.code))
             ]
+    tiles = dict.fromkeys(_sides(fused_map), _ranks(fused_map))
     tiles |= {large.code: side, "kept": side, "probe_rows": height, "product_rows": height}
-    lines += [f"{x} = padded({count}, {side}, {like})" for x, count in tiles.items()]
-    return lines
+    return [*lines, *(f"{x} = padded({count}, {side}, {like})" for x, count in tiles.items())]
+
+
+def _row_buffers(flat: Rows, like: str) -> list[str]:
+    """Return the lines that make the buffers of a step that is arithmetic on rows."""
+    taken = {*flat.before_inputs, *flat.after_inputs}
+    given = [i.code for i in flat.program.data if i.shape and i.code in taken]
+    rows_ = [*(a.name for a in flat.fixed), *flat.begun_rows, flat.deferral.product]
+    rows_ += [name for x in flat.new_rows for name in (x, next_name(x), f"{x}_kept")]
+    tiles = {"side_rows": numba_rows.side_count(flat), **dict.fromkeys(rows_, 1)}
+    large = (flat.deferral.large.code, "kept")
+    return [
+        *(f"{x} = tiled({x})" for x in given),
+        *(f"{x} = blocks({flat.length}, reach, {like})" for x in large),
+        *(f"{x} = padded({count}, {flat.length}, {like})" for x, count in tiles.items()),
+    ]
 
 
 def _load(fused_map: Fused, x: str) -> list[str]:

@@ -199,7 +199,15 @@ def _load(fused_map: Fused, flat: Rows) -> list[str]:
         "    for j in range(i + 1):",
         f"        block[{places[large][0]} + i * (i + 1) // 2 + j, l] = {large}_starts[l, i, j]",
     ]
-    inside = {*flat.new_rows, *flat.new_numbers, *flat.begun, *KEPT, large, flat.deferral.product, "sides"}
+    inside = {
+        *flat.new_rows,
+        *flat.new_numbers,
+        *flat.begun,
+        *KEPT,
+        large,
+        flat.deferral.product,
+        "sides",
+    }
     for name in places:
         if name not in inside:
             value = f"{name}[0]" if flat.is_row(name) else name

@@ -8,13 +8,19 @@ of its column for its row, with the entry of its row for its column.
 from __future__ import annotations
 
 PACKING = '''{JIT}
+def in_blocks(count, like):
+    """Return a number of rows, rounded up to whole blocks of two vectors."""
+    wide = 2 * BYTES // like.itemsize
+    return -(-count // wide) * wide
+
+
+{JIT}
 def blocks(side, reach, like):
     """Return zeros for a packed symmetric matrix, of which the first columns are held."""
-    wide = 2 * BYTES // like.itemsize
-    count = 0
-    for top in range(0, -(-side // wide) * wide, TILE):
-        count += min(top // wide * wide + wide, reach) // wide
-    return padded(TILE * count * wide * like.itemsize // WIDE, WIDE // like.itemsize, like)
+    wide, row, count = 2 * BYTES // like.itemsize, WIDE // like.itemsize, 0
+    for top in range(0, in_blocks(side, like), TILE):
+        count += TILE * min(top // wide * wide + wide, reach)
+    return padded(-(-count // row), row, like)
 
 
 {JIT}
@@ -22,7 +28,7 @@ def pack(square, reach, out):
     """Copy the lower half of a symmetric matrix, by rows of blocks."""
     flat, side = out.reshape(-1), len(square)
     wide, k = 2 * BYTES // out.itemsize, 0
-    for top in range(0, -(-side // wide) * wide, TILE):
+    for top in range(0, in_blocks(side, out), TILE):
         for left in range(0, min(top // wide * wide + wide, reach), wide):
             for i in range(top, top + TILE):
                 for j in range(left, left + wide):
@@ -36,7 +42,7 @@ def unpack_change(packed, reach, square):
     flat, side = packed.reshape(-1), len(square)
     wide, k = 2 * BYTES // packed.itemsize, 0
     square[reach:, reach:] = 0.0
-    for top in range(0, -(-side // wide) * wide, TILE):
+    for top in range(0, in_blocks(side, packed), TILE):
         for left in range(0, min(top // wide * wide + wide, reach), wide):
             for i in range(top, top + TILE):
                 for j in range(left, left + wide):

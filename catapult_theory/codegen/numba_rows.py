@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from fractions import Fraction
-from typing import Any
 
 from catapult_theory.codegen import ir
 from catapult_theory.codegen.bodies import function, packed
@@ -18,6 +16,8 @@ from catapult_theory.codegen.lowering import Input, Program, judged_names, next_
 from catapult_theory.codegen.matrix_deferral import Deferral
 from catapult_theory.codegen.numba_spelling import literal
 from catapult_theory.codegen.passes import STEP
+from catapult_theory.codegen.row_combinations import Combinations, inner_product, line_of
+from catapult_theory.codegen.sharing import Assignment
 from catapult_theory.codegen.spelling import Spelling, write
 
 # Straight-line code for longer rows grows faster than it runs.
@@ -191,26 +191,13 @@ def _fixed(program: Program, found: Deferral) -> tuple[Deferral, tuple[Assignmen
 
 def _arithmetic(node: Node) -> bool:
     """Whether rows and numbers can write it: sums, products, quotients, inner products."""
-    if _inner(node) is not None or not node.args:
+    if inner_product(node) is not None or not node.args:
         return node.op in ("number", "symbol", "matmul", "sum")
     if node.op == "transpose":
         return node.shape == (1, 1) and node.is_leaf
     if node.op == "outer":
         return node.args[0].shape == (1, 1) and all(_arithmetic(a) for a in node.args)
     return node.op in ("add", "mul", "div") and all(_arithmetic(a) for a in node.args)
-
-
-def _inner(node: Node) -> tuple[str, str] | None:
-    """Return the two rows of an inner product."""
-    if node.op == "sum" and node.args[0].op == "mul":
-        sides = node.args[0].args
-        if len(sides) == 2 and all(a.op == "symbol" and a.shape for a in sides):
-            return str(sides[0].value), str(sides[1].value)
-    if node.op == "matmul" and node.shape == (1, 1):
-        left, right = node.args
-        if left.op == "symbol" and right.op == "transpose" and right.is_leaf:
-            return str(left.value), str(right.args[0].value)
-    return None
 
 
 def _shapes(program: Program) -> dict[str, ir.Shape]:
@@ -242,134 +229,6 @@ def _spelling(dtype: str) -> Spelling:
     return Spelling(lambda digits: literal(dtype, digits), leaf, refused, refused, {})
 
 
-def _line(name: str, node: Node, how: Spelling) -> str:
-    pair = _inner(node)
-    return f"{name} = inner({pair[0]}, {pair[1]})" if pair else f"{name} = {write(node, how)}"
-
-
-class Combinations:
-    """Rows as combinations of few rows, with the coefficients of each row gathered.
-
-    W - eta (S Z + V) + c W Z^T Z becomes W + (c W Z^T - eta S) Z - eta V: arithmetic on numbers
-    in place of arithmetic on rows.
-    """
-
-    def __init__(self) -> None:
-        self.known: dict[str, dict[str, Node]] = {}
-
-    def of(self, node: Node) -> dict[str, Node] | None:
-        """Return the coefficients of an expression by row, or None where it is not linear."""
-        if node.op == "symbol":
-            name = str(node.value)
-            return self.known.get(name, {name: ir.ONE})
-        if node.op == "add":
-            found: dict[str, Node] = {}
-            for part in map(self.of, node.args):
-                if part is None:
-                    return None
-                for name, coefficient in part.items():
-                    found[name] = ir.add(found.get(name, ir.ZERO), coefficient)
-            return found
-        rows = [a for a in node.args if a.shape and a.shape != (1, 1)]
-        if len(rows) != 1 or (rows[0] == node.args[-1] != node.args[0] and node.op == "div"):
-            return None
-        numbers = [_number(a) for a in node.args if a != rows[0]]
-        inside = self.of(rows[0])
-        if inside is None or node.op not in ("mul", "div", "outer"):
-            return None
-        if node.op == "div":
-            return {name: Node("div", (c, *numbers)) for name, c in inside.items()}
-        return {name: ir.mul(c, *numbers) for name, c in inside.items()}
-
-    def gathered(self, node: Node) -> Node:
-        """Return an expression with its coefficients gathered, where it is a combination."""
-        found = self.of(node) if node.shape not in ((), (1, 1)) else None
-        if found is None:
-            return node
-        return ir.add(*(_multiple(c, ir.symbol(name, node.shape)) for name, c in found.items()))
-
-    def text(self, node: Node, how: Spelling) -> str:
-        """Return the text of a row."""
-        return write(self.gathered(node), how)
-
-    def lines(self, name: str, node: Node, how: Spelling) -> list[str]:
-        """Return the lines of an assignment; a multiple of one row needs none."""
-        pair = _inner(node)
-        if pair is not None:
-            return [self._product(name, pair, how)]
-        found = self.of(node) if node.shape not in ((), (1, 1)) else None
-        if found is not None and len(found) == 1:
-            self.known[name] = found
-            return []
-        return self.outcome(name, node, how)
-
-    def outcome(self, name: str, node: Node, how: Spelling) -> list[str]:
-        """Return the line of something that is read from outside."""
-        return [_line(name, self.gathered(node), how)]
-
-    def sides(self, found: Deferral, how: Spelling) -> tuple[list[str], list[str]] | None:
-        """Return lines and sides p, a, q, b, ... of the sum p^T a + a^T p + q^T b + b^T q + ...
-
-        A symmetric sum of C_pq p^T q over rows p, q is one of p^T a + a^T p, where
-        a = C_pp p / 2 + the C_pq q of all q that come later. None where it is not symmetric.
-        """
-        form = self._form(found)
-        if form is None or any(form.get((q, p)) != c for (p, q), c in form.items()):
-            return None
-        names = list(dict.fromkeys(p for p, _ in form))
-        lines, flat = [], []
-        for i, p in enumerate(names):
-            later = {q: form[p, q] for q in names[i + 1 :] if (p, q) in form}
-            if (p, p) in form:
-                later[p] = ir.mul(ir.number(Fraction(1, 2)), form[p, p])
-            if later:
-                flat += [p, f"a{i}"]
-                terms = (_multiple(c, ir.symbol(q, found.probe.shape)) for q, c in later.items())
-                lines.append(f"a{i} = {write(ir.add(*terms), how)}")
-        return lines, flat
-
-    def _form(self, found: Deferral) -> dict[tuple[str, str], Node] | None:
-        """Return the coefficients C_pq of the products p^T q."""
-        form: dict[tuple[str, str], Node] = {}
-        for factor in found.factors:
-            left, right = self.of(factor.left), self.of(factor.right)
-            if left is None or right is None:
-                return None
-            for p, a in left.items():
-                for q, b in right.items():
-                    form[p, q] = ir.add(form.get((p, q), ir.ZERO), ir.mul(a, b))
-        return {pair: c for pair, c in form.items() if c != ir.ZERO}
-
-    def _product(self, name: str, pair: tuple[str, str], how: Spelling) -> str:
-        """Return an inner product with the factors of its rows in front."""
-        sides, front = [], []
-        for side in pair:
-            ((row, coefficient),) = self.known.get(side, {side: ir.ONE}).items()
-            sides.append(row)
-            front.append(coefficient)
-        scale = ir.mul(*front)
-        text = f"inner({sides[0]}, {sides[1]})"
-        return f"{name} = {text if scale == ir.ONE else f'{text} * ({write(scale, how)})'}"
-
-
-def _multiple(coefficient: Node, row: Node) -> Node:
-    """Return a number times a row, with the number worked out first and its sign in front."""
-    negative, size = ir.sign_split(coefficient)
-    term = row if size == ir.ONE else Node("mul", (size, row), None, row.shape)
-    return Node("mul", (ir.MINUS, term), None, row.shape) if negative else term
-
-
-def _number(node: Node) -> Node:
-    """Return an expression of numbers, with 1 x 1 matrices as the numbers they are."""
-
-    def rule(x: Node) -> Node:
-        if x.shape and x.is_leaf:
-            return ir.symbol(str(x.args[0].value if x.op == "transpose" else x.value))
-        return Node(x.op, x.args, x.value)
-
-    return ir.rewrite(node, rule)
-
-
 def texts(found: Rows, dtype: str) -> list[str]:
     """Return the functions ``before`` and ``after``.
 
@@ -383,7 +242,7 @@ def texts(found: Rows, dtype: str) -> list[str]:
     list of str
     """
     how = _spelling(dtype)
-    first = [_line(a.name, a.value, how) for a in found.deferral.before]
+    first = [line_of(a.name, a.value, how) for a in found.deferral.before]
     begun = ", ".join(f"[{x}]" if found.is_row(x) else x for x in found.begun)
     head = f"before({', '.join(found.before_inputs)})"
     doc = "What the product with the large matrix is taken of."
@@ -391,7 +250,7 @@ def texts(found: Rows, dtype: str) -> list[str]:
     named = [("now" if name == "loss" else name, node) for name, node in found.outputs]
     combined, second = _combined(found, how)
     second += [line for name, node in named for line in combined.outcome(name, node, how)]
-    more, sides = _sides(found, how)
+    more, sides = _sides(found, how) or ([], [])
     second += more
     fresh = [next_name(x) for x in (*found.new_rows, *found.new_numbers)]
     product = found.deferral.product
@@ -442,10 +301,11 @@ def _combined(found: Rows, how: Spelling) -> tuple[Combinations, list[str]]:
 
 def side_count(found: Rows) -> int:
     """Return the number of rows in the products that the large matrix grows by."""
-    return len(_sides(found, _spelling("float64"))[1])
+    made = _sides(found, _spelling("float64"))
+    return len(made[1]) if made else 0
 
 
-def _sides(found: Rows, how: Spelling) -> Any:
+def _sides(found: Rows, how: Spelling) -> tuple[list[str], list[str]] | None:
     return _combined(found, how)[0].sides(found.deferral, how)
 
 
