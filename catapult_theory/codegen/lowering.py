@@ -45,13 +45,8 @@ _OWN = {
     "rounding_mode", "set_rounding_mode", "entry", "start", "a0", "a1", "a2", "r0", "r1",
     "BYTES", "TILE", "WIDE", "TALL", "X86", "active", "ahead", "until", "stop", "end", "settle",
     "STRETCH", "FEW",
-    "SIDES", "side_rows", "sides", "between", "blocks",
-    "pack", "unpack_change", "packed_pass", "row_sums",
-    "SIDES", "side_rows", "sides", "between", "blocks",
-    "pack", "unpack_change", "packed_pass", "row_sums", "LENGTH", "ROWS",
-    "SIDES", "side_rows", "sides", "between", "blocks",
-    "pack", "unpack_change", "packed_pass", "row_sums", "LENGTH", "ROWS", "align_stack",
-    "move", "copied", "in_blocks",
+    "SIDES", "side_rows", "sides", "between", "blocks", "pack", "unpack_change", "packed_pass",
+    "row_sums", "LENGTH", "ROWS", "align_stack", "move", "copied", "in_blocks",
 }
 # fmt: on
 RESERVED = frozenset(_OWN | set(keyword.kwlist) | set(dir(builtins)))
