@@ -36,7 +36,7 @@ LEFT = -1
 _CONVERGING = "call i1 @converging(ptr %scratch, i64 %L, i64 %t, i64 %end, i64 %count)"
 _FROM_THE_START = (
     "call i1 @replay(ptr %qrows, ptr %qkept, ptr %qw, ptr %qwhen, i64 {QROW}, i64 {FIRST}, i64 0, "
-    "i64 %count, i64 %t)"
+    "i64 %count, i64 %until)"
 )
 
 FLUSH = {

@@ -201,6 +201,7 @@ define internal void @settle(i64 %count, i64 %movers, i64 %L, i64 %t, i64 %end, 
   %doubt = call i1 @replay(ptr %qrows, ptr %qkept, ptr %qw, ptr %qwhen, i64 {QROW}, i64 {MARK}, i64 0, i64 %count, i64 {LONGEST})
   br i1 %doubt, label %again, label %known
 again:
+  %until = add i64 %t, %L
   {AGAIN}
   br label %known
 known:
