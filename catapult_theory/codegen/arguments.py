@@ -48,12 +48,17 @@ class Lanes:
     def apart_from(self, buffers: Iterable[Any]) -> Lanes:
         """Return the same arguments, copied where a buffer that is to be filled holds them."""
         filled = [b for b in buffers if isinstance(b, np.ndarray)]
+        return replace(
+            self, parameters=_apart(self.parameters, filled), data=_apart(self.data, filled)
+        )
 
-        def own(array: Any) -> Any:
-            return array.copy() if any(np.may_share_memory(array, b) for b in filled) else array
 
-        parameters, data = (tuple(own(a) for a in group) for group in (self.parameters, self.data))
-        return replace(self, parameters=parameters, data=data)
+def _apart(arrays: tuple[Any, ...], buffers: Iterable[Any]) -> tuple[Any, ...]:
+    """Return arrays, copied where they share memory with any of some buffers."""
+    return tuple(
+        array.copy() if any(np.may_share_memory(array, b) for b in buffers) else array
+        for array in arrays
+    )
 
 
 def numeric(name: str, value: Any, dtype: Any) -> np.ndarray:
@@ -215,18 +220,18 @@ class Arguments:
         """Return the arguments over flattened lanes.
 
         Kernels write into the states: these are new arrays, or the first of some buffers, which
-        have that shape; arguments that share memory with any of them are copied before.
+        have that shape; arguments that share memory with any of them, states, parameters or data,
+        are copied before the first of them is filled.
         """
-        own = [
-            array.copy() if any(np.may_share_memory(array, b) for b in buffers) else array
-            for array in self.states
-        ]
+        own, parameters, data = (
+            _apart(group, buffers) for group in (self.states, self.parameters, self.data)
+        )
         places = buffers[: len(own)] or (None,) * len(own)
         return Lanes(
             self.shape,
             tuple(self._flat(*item) for item in zip(own, self.inner, places, strict=True)),
-            tuple(self._read(a) for a in self.parameters),
-            self.data,
+            tuple(self._read(a) for a in parameters),
+            data,
         )
 
     def _flat(self, array: Any, tail: tuple[int, ...], buffer: Any = None) -> Any:

@@ -124,6 +124,9 @@ def refuse_unfit(shown: str, buffer: Any, shape: tuple[int, ...], dtype: Any) ->
         raise InputError(f"{shown} is read-only: give an array that can be written")
     if buffer.dtype.kind != np.dtype(dtype).kind:
         raise InputError(f"{shown} holds {buffer.dtype}: give one of {np.dtype(dtype)}")
+    steps = zip(buffer.strides, shape, strict=True)
+    if buffer.size and any(step == 0 and n > 1 for step, n in steps):
+        raise InputError(f"{shown} has elements that share memory: give an array of its own")
 
 
 def refuse_shared(buffers: Mapping[str, Any]) -> None:

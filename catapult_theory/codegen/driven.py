@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from catapult_theory.codegen.arguments import Lanes
+from catapult_theory.codegen.arguments import Arguments, Lanes
 from catapult_theory.errors import InputError
 from catapult_theory.symbolic.schedules import Schedule
 
@@ -82,36 +82,57 @@ def check_backend(backend: str, update_map: Any, parameters: Mapping[str, Any]) 
         )
 
 
-def driven(update_map: Any, lanes: Lanes, schedules: Mapping[str, Schedule], steps: int) -> Lanes:
-    """Return the lanes with what drives them; as they are if nothing does.
+@dataclass(frozen=True)
+class Changes:
+    """What changes from step to step, checked; empty where nothing does.
+
+    Parameters
+    ----------
+    factors : mapping of int to array, shape (steps,)
+        By the position of scheduled parameters.
+    rows : array of int, shape (steps, size), or None
+        The samples of each step; None for all of them.
+    """
+
+    factors: Mapping[int, Any]
+    rows: Any
+
+    def driving(self, lanes: Lanes) -> Lanes:
+        """Return lanes with what drives them, scheduled parameters at their peaks."""
+        if not self.factors and self.rows is None:
+            return lanes
+        return replace(lanes, drive=Drive(lanes.parameters, self.factors, lanes.data, self.rows))
+
+
+def changes(
+    update_map: Any, asked: Arguments, schedules: Mapping[str, Schedule], steps: int
+) -> Changes:
+    """Return what changes from step to step of a run.
 
     Parameters
     ----------
     update_map : UpdateMap
-    lanes : Lanes
-        Scheduled parameters at their peaks.
+    asked : Arguments
     schedules : mapping of str to Schedule
     steps : int
 
     Returns
     -------
-    Lanes
+    Changes
 
     Raises
     ------
     InputError
         If a schedule has values that are negative or not finite, or a batch more than all samples.
     """
-    if not schedules and update_map.batches is None:
-        return lanes
     factors = {}
     for i, s in enumerate(update_map.constants):
         if s.name in schedules:
             table = schedules[s.name].factors(max(steps, 1))
             if not (np.isfinite(table) & (table >= 0)).all():
                 raise InputError(f"the schedule of {s.name} must be non-negative and finite")
-            factors[i] = table.astype(lanes.parameters[i].dtype)
+            factors[i] = table.astype(asked.parameters[i].dtype)
     rows = None
     if update_map.batches is not None:
-        rows = update_map.batches.indices(len(lanes.data[0]), steps)
-    return replace(lanes, drive=Drive(lanes.parameters, factors, lanes.data, rows))
+        rows = update_map.batches.indices(len(asked.data[0]), steps)
+    return Changes(factors, rows)

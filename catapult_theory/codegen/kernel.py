@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from catapult_theory.codegen.arguments import (
+    Arguments,
     Lanes,
     arguments_of,
     checked_steps,
@@ -27,7 +28,7 @@ from catapult_theory.codegen.backends import (
     chosen,
 )
 from catapult_theory.codegen.buffers import flat_rows, result_buffers, store
-from catapult_theory.codegen.driven import check_backend, driven
+from catapult_theory.codegen.driven import Changes, changes, check_backend
 from catapult_theory.codegen.eigen import top_eigenvalue
 from catapult_theory.codegen.execution import LANES_PER_CHUNK
 from catapult_theory.codegen.lowering import Program, loop_program
@@ -239,32 +240,27 @@ class Kernel:
             states, verdicts = module.run(*given, count)
             return self._result(states, verdicts)
         workers = checked_threads(threads)
-        lanes = self._lanes(state, count, parameters, data, result=out)
-        states, verdicts = self._executor.run(lanes, count, workers)
+        asked, changing = self._asked(state, count, parameters, data)
+        executor = self._executor
+        if isinstance(executor, ForeignExecutor):
+            executor.taking(())  # what it refuses it refuses before anything is written
+        into = (self._names, asked, self.dtype, count)
+        lanes = asked.lanes() if out is None else lanes_into(out, *into)
+        states, verdicts = executor.run(changing.driving(lanes), count, workers)
         found = self._result(
             (writable(a.reshape((*lanes.shape, *a.shape[1:]))) for a in states),
             (writable(v.reshape(lanes.shape)) for v in verdicts),
         )
         return found if out is None else stored(out, found)
 
-    def _lanes(
-        self,
-        state: Mapping[str, Any],
-        steps: int,
-        parameters: Mapping[str, Any],
-        data: Any,
-        filled: Iterable[Any] = (),
-        result: RunResult | None = None,
-    ) -> Lanes:
-        """Return the arguments of a run over lanes, with what changes from step to step."""
+    def _asked(
+        self, state: Mapping[str, Any], steps: int, parameters: Mapping[str, Any], data: Any
+    ) -> tuple[Arguments, Changes]:
+        """Return the checked arguments of a run, and what changes from step to step."""
         check_backend(self.backend, self.update_map, parameters)
         peaks, schedules = peaks_and_schedules(dict(parameters))
         asked = arguments_of(self.update_map, state, peaks, data, self.dtype)
-        if result is None:
-            lanes = asked.lanes().apart_from(filled)
-        else:
-            lanes = lanes_into(result, self._names, asked, self.dtype)
-        return driven(self.update_map, lanes, schedules, steps)
+        return asked, changes(self.update_map, asked, schedules, steps)
 
     def _result(self, states: Iterable[Any], verdicts: Iterable[Any]) -> RunResult:
         return RunResult(dict(zip(self._names, states, strict=True)), *verdicts)
@@ -364,7 +360,8 @@ class Kernel:
         count, stride = checked_steps(steps), checked_steps(every, "every", 1)
         workers = checked_threads(threads)
         shown = self._shown(observables)
-        lanes = self._lanes(state, count, parameters, data, (out or {}).values())
+        asked, changing = self._asked(state, count, parameters, data)
+        lanes = changing.driving(asked.lanes().apart_from((out or {}).values()))
         rows = count // stride + 1
         shapes = {
             name: (rows, *lanes.shape, *a.shape[1:])

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from catapult_theory.codegen.llvm_layout import PIECE, Function, Layout
+from catapult_theory.codegen.llvm_layout import PIECE, Function, Layout, unnoted
 
 Values = dict[str, str]
 
@@ -82,7 +82,7 @@ def _phis(
 def _loaded(f: Function, offset: str) -> Values:
     """Return what a vector of lanes begins a stretch with."""
     rows = {s: f.load("%rows", i, offset) for i, s in enumerate(f.layout.moving)}
-    return {**rows, **f.constants(offset), "least": f.types.splat(float("inf"))}
+    return {**rows, **f.constants(offset), **unnoted(f.types, f.layout.noted)}
 
 
 def leave(f: Function, station: str, vectors: list[Values]) -> None:

@@ -6,7 +6,7 @@ station, so that what a look finds at the end of the stretch can be searched fro
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
@@ -94,7 +94,7 @@ class Layout:
         trees = [*(a.value for a in self.form.per_step), *(n for _, n in self.form.step.outputs)]
         if uses_library(trees):
             return 1
-        each = len(self.states) + 1 + self.watches + self.follows + len(self.in_loop) + 1
+        each = len(self.carried) + len(self.in_loop) + 1
         return max(1, min(self.most, (self.registers - 2) // each))
 
     @property
@@ -103,9 +103,25 @@ class Layout:
         return STATIONS // self.vectors * PIECE
 
     @property
-    def watches(self) -> bool:
-        """Whether the least squared gradient of a stretch is carried along."""
-        return self.form.watched and self.converges
+    def noted(self) -> list[str]:
+        """What is carried of the current stretch alone.
+
+        "least" is the least squared gradient; "above" the least that it had above its rounding,
+        around which it comes and goes; "reach" the largest size, where the loss does not tell.
+        """
+        watched = self.form.watched and self.converges
+        needed = (("least", watched), ("above", self.rounds), ("reach", self.reaches))
+        return [name for name, is_needed in needed if is_needed]
+
+    @property
+    def reaches(self) -> bool:
+        """Whether a lane may pass the bound and come back, its loss small all the time."""
+        return self.form.step.output("size") is not None and not self.form.steep
+
+    @property
+    def rounds(self) -> bool:
+        """Whether the squared gradient is a sum whose terms cancel."""
+        return self.converges and self.form.step.output("rounding") is not None
 
     @property
     def follows(self) -> bool:
@@ -150,8 +166,7 @@ class Layout:
     @cached_property
     def carried(self) -> list[str]:
         """What a vector takes from step to step in registers, and leaves at a station."""
-        more = (("largest", self.follows), ("least", self.watches))
-        return [*self.states, "peak", *(name for name, needed in more if needed)]
+        return [*self.states, *self.extremes, *self.noted]
 
     @property
     def extremes(self) -> list[str]:
@@ -325,26 +340,45 @@ class Function:
             first = self.writer.both("and", first, other)
         return first
 
-    def within(self) -> str:
-        """Return the mask of lanes that have not passed the bound."""
+    def within(self, reach: str | None = None) -> str:
+        """Return the mask of lanes that have not passed the bound, or had not by their reach."""
         limit = self.types.splat(LIMITS[self.types.dtype].bound)
-        size = self.output("size") or self.output("loss")
+        size = reach or self.output("size") or self.output("loss")
         return self.writer.compare("ole", str(size), limit)
 
-    def small(self, largest: str, least: str | None = None) -> str | None:
-        """Return the mask of lanes whose gradient has, or had at its least, all but vanished."""
+    def small(self, largest: str, noted: Mapping[str, str] | None = None) -> str | None:
+        """Return the mask of lanes whose gradient has all but vanished.
+
+        Given what is noted of a stretch: of lanes where it may have in the meantime.
+        """
         limits = LIMITS[self.types.dtype]
-        norm = self.output("grad_norm2")
+        norm, seen = self.output("grad_norm2"), noted or {}
         if norm is None:
             return None
         w = self.writer
         bound = w.binary("fmul", self.types.splat(limits.tolerance), largest)
-        small = w.compare("ole", least or norm, bound)
-        rounding = self.output("rounding")
-        if rounding is None:
+        small = w.compare("ole", seen.get("least", norm), bound)
+        if not self.layout.rounds:
             return small
-        floor = w.binary("fmul", self.types.splat(limits.rounding), rounding)
-        return w.both("or", small, w.compare("ole", norm, floor))
+        if "above" in seen:
+            return w.both("or", small, w.compare("ole", seen["above"], self.types.splat(0.0)))
+        return w.both("or", small, w.compare("ole", norm, self._floor()))
+
+    def _floor(self) -> str:
+        """Return below what the squared gradient is rounding."""
+        limit = self.types.splat(LIMITS[self.types.dtype].rounding)
+        return self.writer.binary("fmul", limit, str(self.output("rounding")))
+
+    def noted(self, values: dict[str, str], names: Iterable[str]) -> dict[str, str]:
+        """Return what is noted of a stretch, with the bound state; names as `Layout.noted`."""
+        w, found = self.writer, {}
+        for name in names:
+            here = str(self.output("size" if name == "reach" else "grad_norm2"))
+            if name == "above":
+                here = w.binary("fsub", here, self._floor())
+            beyond = w.compare("ogt" if name == "reach" else "olt", here, values[name])
+            found[name] = w.select(beyond, here, values[name])
+        return found
 
     def stable(self, values: dict[str, str]) -> str | None:
         """Return the mask of lanes at a linearly stable state."""
@@ -388,27 +422,32 @@ class Function:
         loss = str(self.output("loss"))
         record = self.writer.compare("ogt", loss, values["peak"])
         found = {"peak": self.writer.select(record, loss, values["peak"])}
-        if self.layout.watches:
-            norm = str(self.output("grad_norm2"))
-            less = self.writer.compare("olt", norm, values["least"])
-            found["least"] = self.writer.select(less, norm, values["least"])
+        found |= self.noted(values, self.layout.noted)
         if self.layout.follows:
             found["largest"] = self.larger(values["largest"], self.output("grad_norm2"))
         return found
 
 
-def flags(f: Function, values: dict[str, str], least: str | None) -> tuple[str, str | None]:
+def flags(f: Function, values: dict[str, str], noted: Iterable[str]) -> tuple[str, str | None]:
     """Return the masks of lanes that may have diverged, and converged, at the state in values.
 
-    The squared gradient is that of the state, or the least one since the last look.
+    What values hold of the stretch, by these names, tells of the steps before.
     """
     w, t = f.writer, f.types
     f.bind(values)
+    seen = {name: values[name] for name in noted}
     state = {s: values[s] for s in f.layout.states}
-    fine = w.both("and", f.sound(state), f.within())
-    alarm = w.compare("ole", values["peak"], t.splat(_ALARM[t.dtype]))
+    fine = w.both("and", f.sound(state), f.within(seen.get("reach")))
+    judged_by_loss = f.layout.form.step.output("size") is None
+    highest = LIMITS[t.dtype].bound if judged_by_loss else _ALARM[t.dtype]
+    alarm = w.compare("ole", values["peak"], t.splat(highest))
     bad = f.writer.negated(w.both("and", fine, alarm))
-    return bad, f.small(values["largest"], least)
+    return bad, f.small(values["largest"], seen)
+
+
+def unnoted(t: Types, names: Iterable[str]) -> dict[str, str]:
+    """Return what is noted of a stretch before its first step."""
+    return {name: t.splat(0.0 if name == "reach" else float("inf")) for name in names}
 
 
 def joined(f: Function, masks: list[str]) -> str:

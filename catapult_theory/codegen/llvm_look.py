@@ -87,12 +87,12 @@ def look(layout: Layout) -> tuple[str, set[str]]:
 def _seen(f: Function, station: str, constants: Values) -> _Seen:
     """Return a vector as it was at a station, its own state taken into its extremes."""
     layout, t = f.layout, f.types
-    values = {**constants, "least": "", "largest": t.splat(0.0)}
+    values = {**constants, "largest": t.splat(0.0)}
     values |= at_station(f, station)
     f.bind(values)
     values |= f.peaked(values)
     bounds = {**values, "largest": f.ceiling("%off", values["peak"]) or values["largest"]}
-    bad, small = flags(f, bounds, values["least"] if layout.watches else None)
+    bad, small = flags(f, bounds, layout.noted)
     return _Seen(values, bad, small)
 
 

@@ -28,10 +28,13 @@ from catapult_theory.codegen.scaled_form import FACTOR
 # A look costs as much as some 14 steps of all lanes; a lane that leaves was idle for half of it:
 # the best L has g L = 28 n. Where nobody left, the next one is four times as long.
 SELDOM, OFTEN = 14, 56
-# A lane starts in range if loss and squared gradient lie between these.
-_RANGE = {"float64": (1e-280, 1e190), "float32": (1e-30, 1e30)}
-# A constant or unit beyond this, or below its inverse, is out of range.
+# A lane starts in range if loss and squared gradient lie between these: what is small against them
+# is no denormal number.
+_RANGE = {"float64": (1e-280, 1e190), "float32": (1e-24, 1e30)}
+# A unit beyond this, or below its inverse, is out of range.
 _UNIT = {"float64": 1e140, "float32": 1e15}
+# So is a state or constant beyond this: near the bound a label of that size hides a large output.
+_SIZE = {"float64": 1e90, "float32": 1e15}
 LEFT = -1
 _CONVERGING = "call i1 @converging(ptr %scratch, i64 %L, i64 %t, i64 %end, i64 %count)"
 _FROM_THE_START = (
@@ -276,18 +279,24 @@ def _in_range(
     norm: str | None,
     unit: str,
 ) -> str:
-    """Return the mask of lanes that can be iterated here: no NaN, no overflow, no denormals."""
+    """Return the mask of lanes that can be iterated here: no NaN, no overflow, no denormals.
+
+    Nor are they decided at their start.
+    """
     w, t = f.writer, f.types
     least, most = (t.splat(x) for x in _RANGE[t.dtype])
-    limit = t.splat(_UNIT[t.dtype])
-    good = w.compare("ole", unit, limit)
+    good = w.compare("ole", unit, t.splat(_UNIT[t.dtype]))
     good = w.both("and", good, w.compare("oge", unit, t.splat(1 / _UNIT[t.dtype])))
     for value in (loss, *([norm] if norm is not None else [])):
         good = w.both("and", good, w.compare("oge", value, least))
         good = w.both("and", good, w.compare("ole", value, most))
     for name in (*layout.states, *layout.constants):
-        good = w.both("and", good, w.compare("ole", w.call("fabs", values[name]), limit))
-    return good
+        inside = w.compare("ole", w.call("fabs", values[name]), t.splat(_SIZE[t.dtype]))
+        good = w.both("and", good, inside)
+    f.bind(values)
+    good = w.both("and", good, f.within())
+    small = f.small(norm or loss)
+    return good if small is None else w.both("and", good, w.negated(small))
 
 
 def _squeeze(f: LaneLoop, ok: str) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from catapult_theory.codegen.llvm_judged import judged_steps
 from catapult_theory.codegen.llvm_lanes import LaneLoop
-from catapult_theory.codegen.llvm_layout import Function, Layout, flags, joined
+from catapult_theory.codegen.llvm_layout import Function, Layout, flags, joined, unnoted
 from catapult_theory.codegen.llvm_run import FLUSH
 from catapult_theory.codegen.lowering import Program
 
@@ -165,7 +165,7 @@ def _advance(layout: Layout, observed: Mapping[str, Program]) -> tuple[str, set[
     quick = _quick(f, starts, observed)
     found = zip(quick, f.masks, strict=True)
     masks = [
-        f.writer.both("and", joined(f, [x for x in flags(f, own, own["least"]) if x]), mask)
+        f.writer.both("and", joined(f, [x for x in flags(f, own, _noted(layout)) if x]), mask)
         for own, mask in found
     ]
     suspects = joined(f, masks)
@@ -232,26 +232,26 @@ def _walk(
     ]
 
 
+def _noted(layout: Layout) -> list[str]:
+    """Return what is noted of a block: the least gradient in any case."""
+    return ["least", *(name for name in layout.noted if name != "least")][not layout.converges :]
+
+
 def _quick(f: LaneLoop, starts: Carried, observed: Any) -> Carried:
-    """Take the steps with nothing but the running peaks; "least" holds the least gradient."""
-    t, w = f.types, f.writer
-    infinite = t.splat(float("inf"))
-    kinds = {s: t.vector for s in (*f.layout.moving, "least")} | {"when": t.whole}
+    """Take the steps with nothing but the running peaks, and what is noted of the block."""
+    t, w, noted = f.types, f.writer, _noted(f.layout)
+    kinds = {s: t.vector for s in (*f.layout.moving, *noted)} | {"when": t.whole}
 
     def peaked(values: dict[str, str], time: str) -> dict[str, str]:
         f.bind(values)
         loss, norm = str(f.output("loss")), f.output("grad_norm2")
         record = w.compare("ogt", loss, values["peak"])
-        found = {
+        return {
             "peak": w.select(record, loss, values["peak"]),
             "when": f.choose_integers(record, time, values["when"]),
             "largest": f.larger(values["largest"], norm),
-            "least": values["least"],
+            **f.noted(values, noted),
         }
-        if norm is not None:
-            less = w.compare("olt", norm, values["least"])
-            found["least"] = w.select(less, norm, values["least"])
-        return found
 
     def step(values: Carried) -> tuple[Carried, str]:
         time = f.spread("%quick.t1", "i64")
@@ -262,7 +262,7 @@ def _quick(f: LaneLoop, starts: Carried, observed: Any) -> Carried:
             ends.append({**state, **peaked({**own, **state}, time)})
         return ends, "quick.open"
 
-    begins = [{**v, "least": infinite} for v in starts]
+    begins = [{**v, **unnoted(t, noted)} for v in starts]
     return _walk(f, "quick.", begins, kinds, step, observed)
 
 

@@ -49,10 +49,14 @@ class RunForm:
         Whether a gradient that has all but vanished may grow again on its way to a minimum, so
         that it has to be looked at after every step. Gradient descent near a minimum multiplies
         the gradient by I - eta H, symmetric and a contraction where the minimum is stable: its
-        norm falls. With momentum it oscillates, and past a saddle it grows again.
+        norm falls. With momentum it oscillates, and past a saddle it grows again; where the loss
+        is a difference, such as f - y, its last digits come and go.
     ceiling : Program or None
         "bound" on the squared gradient of a lane, from "peak", its largest loss, and its first
         state, where that is easily had.
+    steep : bool
+        Whether the loss is the square of q but for terms of lower order: a lane cannot pass the
+        bound while its loss is small.
     """
 
     step: Program
@@ -61,6 +65,7 @@ class RunForm:
     leave: Program
     watched: bool
     ceiling: Program | None = None
+    steep: bool = False
 
     @property
     def hoisted(self) -> tuple[Assignment, ...]:
@@ -127,7 +132,8 @@ def own_form(update_map: Any) -> RunForm:
     states = {f"{code_name(s.name)}_out": s for s in update_map.variables}
     leave = expression_program(update_map, {**states, FACTOR: sp.S.One})
     margin = _margin(update_map, update_map.observables)
-    return RunForm(step, margin, enter, leave, _oscillates(update_map))
+    watched = _oscillates(update_map) or _cancels(update_map.observables["loss"])
+    return RunForm(step, margin, enter, leave, watched)
 
 
 def _margin(form: Any, observables: Mapping[str, Any]) -> Program | None:
@@ -158,8 +164,9 @@ def _scaled_form(update_map: Any) -> RunForm | None:
         _margin(form, observables),
         expression_program(update_map, enter),
         expression_program(back, {**leave, FACTOR: factor}),
-        _oscillates(update_map),
+        _oscillates(update_map) or _cancels(observables["loss"]),
         _ceiling(form),
+        _is_steep(observables["loss"], size),
     )
 
 
@@ -185,11 +192,25 @@ def _ceiling(form: _Form) -> Program | None:
     return expression_program(bounded, {"bound": number * variable * peak * _ROUNDING})
 
 
+def _is_steep(loss: Any, size: Any) -> bool:
+    """Whether the loss is a square of what the size is the absolute value of, and less."""
+    (own,) = size.args if isinstance(size, sp.Abs) else (size,)
+    if not own.is_Symbol or not loss.is_polynomial(own):
+        return False
+    polynomial = sp.Poly(loss, own)
+    return bool(polynomial.degree() == 2 and polynomial.LC().is_positive and polynomial.LC() == 1)
+
+
 def _oscillates(update_map: Any) -> bool:
     """Whether the optimizer is more than gradient descent, or a saddle may pass for a minimum."""
     frame = update_map.frame
     plain = frame.trained == len(frame.names) and update_map.decay == 0
     return not plain or "stability_margin" not in update_map.observables
+
+
+def _cancels(loss: Any) -> bool:
+    """Whether a loss is more than a product of powers, so that its last digits are rounding."""
+    return bool(sp.sympify(loss).has(sp.Add))
 
 
 def _judged(observables: Mapping[str, Any]) -> dict[str, Any]:
