@@ -15,7 +15,9 @@ from hypothesis import strategies as st
 
 import catapult_theory as ct
 from catapult_theory.codegen.llvm_host import native
-from catapult_theory.codegen.llvm_layout import LONGEST, PIECE
+from catapult_theory.codegen.llvm_layout import PIECE
+from catapult_theory.codegen.llvm_target import layout_for
+from catapult_theory.codegen.scaled_form import run_form
 from catapult_theory.codegen.status import LIMITS, Status
 
 LONG = np.longdouble
@@ -82,7 +84,8 @@ CASES = [
 @pytest.mark.parametrize(("title", "dtype"), CASES)
 def test_a_run_decides_and_peaks_where_its_own_states_say(title, dtype):
     """Whether the step is the first of a piece, the last of a stretch, or in a last part."""
-    steps = LONGEST + 3 * PIECE + 5
+    longest = layout_for(run_form(kernel(title).update_map), dtype, native()).longest
+    steps = longest + 3 * PIECE + 5
     state, given_ = lanes(title, 400, seed=1)
     runs = history(kernel(title, dtype=dtype), state, given_, steps)
     ends, peaks = set(), set()

@@ -421,7 +421,8 @@ class Kernel:
         >>> kernel.observe({"f": [1.0, 2.0], "lam": 2.0}, ["loss"], eta=0.5, n=4)["loss"].tolist()
         [0.5, 2.0]
         """
-        lanes = self._lanes(state, 0, parameters, data)
+        asked, changing = self._asked(state, 0, parameters, data)
+        lanes = changing.driving(asked.lanes())
         given = lanes.drive(0)[0] if lanes.drive else lanes.parameters
         shown = self._shown(observables)
         plain = {name: e for name, e in shown.items() if not isinstance(e, TopEigenvalue)}
