@@ -138,7 +138,7 @@ def test_arguments_may_lie_in_the_arrays_that_are_filled(backend, which):
     k = kernel(backend)
     rng = np.random.default_rng(3)
     out = k.run(other()[0], 3, **other()[1])
-    for name, a in arrays(out).items():
+    for a in arrays(out).values():
         whole = a.dtype.kind == "i"
         a[...] = rng.integers(1, 99, COUNT) if whole else rng.uniform(0.3, 2.0, COUNT)
     out.status[...] = 1
@@ -267,7 +267,8 @@ def test_steps_that_do_not_fit_are_refused(name):
 
 
 @pytest.mark.parametrize(
-    ("one", "another"), [("f", "lam"), ("f", "loss"), ("loss", "peak_loss"), ("status", "peak_step")]
+    ("one", "another"),
+    [("f", "lam"), ("f", "loss"), ("loss", "peak_loss"), ("status", "peak_step")],
 )
 def test_arrays_that_share_memory_are_refused(one, another):
     k = kernel("llvm")

@@ -29,7 +29,12 @@ MAPS = {
     "label": (lambda: ct.models.uv(label=True), "squared", "gd", {"y": 0.7}),
     "huber": (lambda: ct.models.uv(label=1), "huber", "gd", {}),
     "momentum": (lambda: ct.models.uv(), "squared", "heavy_ball", {"beta": 0.6}),
-    "decay": (lambda: ct.models.uv(label=True), "squared", "weight_decay", {"y": 3.0, "omega": 0.5}),
+    "decay": (
+        lambda: ct.models.uv(label=True),
+        "squared",
+        "weight_decay",
+        {"y": 3.0, "omega": 0.5},
+    ),
     "clipped": (lambda: ct.models.uv(label=True), "squared", "clipped", {"y": 0.7, "clip": 1.0}),
 }
 
@@ -129,7 +134,9 @@ def test_a_lane_ends_alike_alone_and_among_others_after_long_stretches(title, se
 def growing(count=700):
     """Return lanes whose peaks lie at steps 0, 1, 2, ... and later: the smaller the later."""
     rng = np.random.default_rng(4)
-    a = np.concatenate([rng.uniform(0.2, 1.9, count // 4), rng.uniform(2.3, 3.3, count - count // 4)])
+    a = np.concatenate(
+        [rng.uniform(0.2, 1.9, count // 4), rng.uniform(2.3, 3.3, count - count // 4)]
+    )
     lam = rng.uniform(1, 3, count)
     f = 10.0 ** rng.uniform(-120, 0, count)
     return {"f": f, "lam": lam}, {"eta": a / lam, "n": rng.choice([1e4, 1e8], count)}

@@ -378,8 +378,8 @@ class Kernel:
             for name, e in shown.items()
             if not isinstance(e, TopEigenvalue)
         }
-        asked = {name: (shown[name], rows) for name, rows in seen.items()}
-        verdicts = self._follow(lanes, (count, stride), kept, asked, workers)
+        wanted = {name: (shown[name], rows) for name, rows in seen.items()}
+        verdicts = self._follow(lanes, (count, stride), kept, wanted, workers)
         for name, values in (*zip(self._names, kept, strict=True), *seen.items()):
             store(buffers[name], values)
         for name in shown.keys() - seen.keys():

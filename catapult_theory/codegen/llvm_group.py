@@ -112,7 +112,8 @@ def _place(f: Function, station: str, row: int, k: int) -> tuple[str, int]:
 def _side_by_side(f: Function, begins: list[Values]) -> list[Values]:
     """Return what the vectors carry after one step, each operation for all of them in turn.
 
-    So written, operations that wait for one another stay apart in the compiled loop.
+    So written, operations that wait for one another stay apart in the compiled loop. Where
+    registers are few the vectors go one after another.
     """
     place = len(f.lines)
     ends, parts = [], []
@@ -120,6 +121,8 @@ def _side_by_side(f: Function, begins: list[Values]) -> list[Values]:
         start = len(f.lines)
         ends.append({**begin, **_advanced(f, begin)})
         parts.append(f.lines[start:])
+    if f.layout.crowded:
+        return ends
     order = sorted(range(len(parts[0])), key=_levels(parts[0]).__getitem__)
     f.lines[place:] = [part[i] for i in order for part in parts]
     return ends

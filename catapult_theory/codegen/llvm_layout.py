@@ -94,8 +94,17 @@ class Layout:
         trees = [*(a.value for a in self.form.per_step), *(n for _, n in self.form.step.outputs)]
         if uses_library(trees):
             return 1
-        each = len(self.carried) + len(self.in_loop) + 1
-        return max(1, min(self.most, (self.registers - 2) // each))
+        return max(1, min(self.most, (self.registers - 2) // self._each))
+
+    @property
+    def _each(self) -> int:
+        """The registers that a vector needs in the loop."""
+        return len(self.carried) + len(self.in_loop) + 1
+
+    @property
+    def crowded(self) -> bool:
+        """Whether hardly a register is left for what the vectors compute on their way."""
+        return self.registers - self.vectors * self._each <= 2
 
     @property
     def longest(self) -> int:

@@ -72,9 +72,7 @@ def refuse_unfit_result(
     refuse_shared({**states, **dict(zip(shown, out.verdicts, strict=True))})
 
 
-def lanes_into(
-    out: RunResult, names: list[str], asked: Arguments, dtype: str, steps: int
-) -> Lanes:
+def lanes_into(out: RunResult, names: list[str], asked: Arguments, dtype: str, steps: int) -> Lanes:
     """Return lanes whose states and verdicts are the arrays of an outcome, where their layout is.
 
     Raises
