@@ -398,3 +398,21 @@ def test_a_model_of_one_vector_follows_raw_training():
     top = np.linalg.eigvalsh(autograd.hessian(loss)(theta))[-1]
     found = derived.observables["sharpness"].subs({f: float(start["f"]), n: width})
     assert float(found) == pytest.approx(top, rel=1e-12)
+
+
+@pytest.mark.parametrize("label", [False, True])
+def test_an_update_is_shown_in_a_clearly_shorter_form_and_stored_as_it_was(label):
+    found = derive(models.uv(label), optimizer="weight_decay")
+    stored = found.updates[found.variables[1]]
+    shown = str(found).splitlines()[1].removeprefix("lam' = ")
+    assert len(shown) < 0.87 * len(str(stored))
+    names = {s.name: s for s in (*found.variables, *found.constants)}
+    assert sp.simplify(sp.sympify(shown, locals=names) - stored) == 0
+    assert sp.simplify(sp.sympify(shown, locals=names) - stored * (1 + names["eta"])) != 0
+    assert UpdateMap.from_json(found.to_json()).updates == found.updates
+
+
+@pytest.mark.parametrize("optimizer", ["gd", "heavy_ball", "nesterov"])
+def test_an_update_that_no_gathering_shortens_is_shown_as_it_is_stored(optimizer):
+    found = derive(models.uv(), optimizer=optimizer)
+    assert str(found).splitlines()[:-1] == [f"{s}' = {e}" for s, e in found.updates.items()]

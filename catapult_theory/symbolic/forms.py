@@ -19,6 +19,11 @@ LARGEST_READABLE = 120
 MOST_SYMBOLS = 10
 # The same for the terms that it has when it is multiplied out.
 LARGEST_EXPANDED = 40
+# What has fewer operations is read at a glance; with more symbols gathering takes seconds.
+SMALLEST_GATHERED = 16
+MOST_SYMBOLS_GATHERED = 6
+# A form that is no shorter than this part of another is not worth an unfamiliar look.
+CLEARLY_SHORTER = 0.85
 
 
 def readable(expression: sp.Expr) -> bool:
@@ -138,6 +143,39 @@ def tidy(expression: sp.Expr) -> sp.Expr:
     if not readable(expression):
         return expression
     return min((expression, collected(expression), *_factored(expression)), key=_weight)
+
+
+def printed(expression: sp.Expr) -> sp.Expr:
+    """Return the form in which an update is shown, gathered by one symbol if clearly shorter.
+
+    The stored form is chosen for its digits too (an increment stays apart); this is for reading.
+
+    Parameters
+    ----------
+    expression : sympy.Expr
+
+    Returns
+    -------
+    sympy.Expr
+
+    Examples
+    --------
+    >>> a, b, x = sp.symbols("a b x")
+    >>> printed(a * (a * b**2 * x + a * x**2 * (b + 2) - 4 * x**2 - 2 * b * x) + x)
+    a*x**2*(a*b + 2*a - 4) + x*(a*b - 1)**2
+    """
+    if expression.is_Matrix or sp.count_ops(expression) < SMALLEST_GATHERED:
+        return expression
+    symbols = sorted(expression.free_symbols, key=str)
+    rational = expression.is_rational_function(*symbols)
+    if len(symbols) > MOST_SYMBOLS_GATHERED or not (rational and readable(expression)):
+        return expression
+    terms = sp.expand(expression)
+    ways = (sp.factor, lambda part: oriented(sp.factor(part)))
+    forms = [sp.collect(terms, s, way) for s in symbols for way in ways]
+    best = min(forms, key=_weight)
+    short = sp.count_ops(best) <= CLEARLY_SHORTER * sp.count_ops(expression)
+    return best if short else expression
 
 
 def tidy_update(symbol: Any, image: sp.Expr, anchors: tuple[sp.Expr, ...] = ()) -> sp.Expr:

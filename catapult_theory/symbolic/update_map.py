@@ -19,6 +19,7 @@ import sympy as sp
 from catapult_theory.errors import InputError, unknown_name
 from catapult_theory.symbolic import serialize
 from catapult_theory.symbolic.batches import Batches
+from catapult_theory.symbolic.forms import printed
 from catapult_theory.symbolic.symbols import LATEX, Inner, n
 
 SCHEMA = 1
@@ -438,7 +439,7 @@ class UpdateMap:
 
     def __str__(self) -> str:
         rows = [f"{name(s)} = {show(e)}" for s, e in self.definitions.items()]
-        rows += [f"{name(s)}' = {show(e)}" for s, e in self.updates.items()]
+        rows += [f"{name(s)}' = {show(printed(e))}" for s, e in self.updates.items()]
         rows.append(str(self.exactness))
         return "\n".join(rows)
 
