@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from functools import cache
@@ -252,6 +253,25 @@ def test_the_head_of_the_file_holds_equations_symbols_shapes_and_source(
     assert "arXiv 2003.02218" in head
     assert "This file needs only" in head
     assert ("SciPy" in head) == (target in MATRIX_MORE and this.is_matrix)
+
+
+@pytest.mark.parametrize("target", [*PYTHON, "c"])
+def test_a_file_says_that_it_draws_no_batches(target):
+    said = "This file draws no mini-batches: give each step its batch as X and Y"
+    assert said in export.exported(map_of("linear", "squared", "sgd"), target)
+    assert said not in export.exported(map_of("linear"), target)
+
+
+@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+@pytest.mark.parametrize("optimizer", ["normalised", "clipped", "sam"])
+def test_conditions_compile_without_a_warning(tmp_path, compiler, optimizer):
+    if shutil.which(compiler) is None:
+        pytest.skip(f"not installed: {compiler}")
+    source = export.exported(map_of("uv:label", "squared", optimizer), "c")
+    (tmp_path / "main.c").write_text(source + "\nint main(void) { return 0; }\n")
+    command = [compiler, *STRICT, "-Wno-unused-function", "main.c", "-o", "program", "-lm"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 GRADIENT = """

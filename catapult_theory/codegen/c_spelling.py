@@ -102,7 +102,9 @@ class Dialect:
 
     def _spelling(self, i: str, j: str) -> Spelling:
         def where(args: tuple[Node, ...], texts: list[str]) -> str:
-            return f"({texts[0]} ? {texts[1]} : {texts[2]})"
+            # A condition that has a name is a number there; clang warns where it becomes a bool.
+            named = f" != {self.literal('0.0')}" if args[0].op == "symbol" else ""
+            return f"({texts[0]}{named} ? {texts[1]} : {texts[2]})"
 
         words = {"and": "&&", "or": "||", "not": "!"}
         return Spelling(

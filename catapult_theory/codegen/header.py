@@ -7,6 +7,7 @@ from typing import Any
 
 from catapult_theory.codegen.labels import describe
 from catapult_theory.codegen.lowering import code_name
+from catapult_theory.symbolic.update_map import name, show
 
 NEEDS = {
     "numba": "NumPy and Numba",
@@ -17,6 +18,11 @@ NEEDS = {
 }
 # Numba takes the products of matrices from the BLAS that SciPy brings.
 MATRIX_NEEDS = {**NEEDS, "numba": "NumPy, SciPy and Numba"}
+# The batches themselves are data, which no file can hold.
+BATCHES = (
+    "This file draws no mini-batches: give each step its batch as X and Y. What runs many steps",
+    "trains on all of the X and Y that it is given, at every step.",
+)
 SIZES = {"m": "number of samples", "d": "number of inputs", "k": "number of outputs"}
 
 
@@ -61,7 +67,7 @@ def header(
         "",
         f"One step ({update_map.exactness}; a prime marks the value after the step):",
         "",
-        *(f"    {line}" for line in str(update_map).splitlines()[:-1]),
+        *(f"    {line}" for line in _equations(update_map)),
         "",
         "Symbols, all of them pure numbers:",
         "",
@@ -71,8 +77,15 @@ def header(
         'mechanism" (arXiv 2003.02218); derived by catapult_theory. This file needs only',
         f"{needs[backend]}.",
         "Quantities named h depend on the data alone, c on parameters alone; x are intermediate.",
+        *(BATCHES if update_map.batches is not None else ()),
     ]
     return comment("\n".join(lines))
+
+
+def _equations(update_map: Any) -> list[str]:
+    """Return the equations in the form in which they are computed."""
+    given = [f"{name(s)} = {show(e)}" for s, e in update_map.definitions.items()]
+    return given + [f"{name(s)}' = {show(e)}" for s, e in update_map.updates.items()]
 
 
 def _symbol_lines(update_map: Any, spelled: Callable[[str], str]) -> list[str]:
@@ -80,12 +93,14 @@ def _symbol_lines(update_map: Any, spelled: Callable[[str], str]) -> list[str]:
     rows = []
     for s in (*update_map.variables, *update_map.constants, *update_map.data):
         shape = ", ".join(map(str, s.shape)) if hasattr(s, "shape") else ""
-        name = spelled(s.name)
+        spelling = spelled(s.name)
         meaning = describe(s.name).get("long_name", s.name)
         parts = [meaning if meaning != s.name else "", _definition(update_map, s)]
-        rows.append((name, f"({shape})" if shape else "scalar", "; ".join(p for p in parts if p)))
+        rows.append(
+            (spelling, f"({shape})" if shape else "scalar", "; ".join(p for p in parts if p))
+        )
     sizes = {str(x) for s in (*update_map.variables, *update_map.data) for x in _symbols_of(s)}
-    rows += [(name, "integer", SIZES.get(name, "size of a matrix")) for name in sorted(sizes)]
+    rows += [(x, "integer", SIZES.get(x, "size of a matrix")) for x in sorted(sizes)]
     widths = [max(len(row[i]) for row in rows) for i in range(2)]
     return [f"{a.ljust(widths[0])}  {b.ljust(widths[1])}  {c}".rstrip() for a, b, c in rows]
 

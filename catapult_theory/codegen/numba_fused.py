@@ -33,7 +33,10 @@ from catapult_theory.codegen.sharing import Assignment
 
 RUN = '''{JIT}
 def run(first, last, steps, {INPUTS}, loss, peak_loss, peak_step, status, status_step):
-    """Run lanes first to last; the state is replaced by the final one."""
+    """Run lanes first to last - 1; the states are replaced by the final ones.
+
+    Fill loss, peak_loss, peak_step, status and status_step, one number a lane; return nothing.
+    """
     mode = rounding_mode()
     set_rounding_mode(np.uint32(mode | np.uint32(0x8040)))
 {SIZES}

@@ -11,7 +11,10 @@ JIT = '@njit(nogil=True, cache=True, error_model="numpy")'
 
 LOOP = '''{JIT}
 def {NAME}(first, last, steps, {EXTRA}{INPUTS}, loss, peak_loss, peak_step, status, status_step):
-    """Run lanes first to last; the state is replaced by the final one.{DOC}"""
+    """Run lanes first to last - 1; the states are replaced by the final ones.
+
+    Fill loss, peak_loss, peak_step, status and status_step, one number a lane; return nothing.
+    {DOC}"""
 {SIZES}
 {BUFFERS}
 {PREPARE}
@@ -76,7 +79,7 @@ def time_loop(program: Program, parts: Mapping[str, str], kept: bool) -> str:
         ]
         fields |= {
             "NAME": "trajectory",
-            "DOC": "\n\n    Fill the rows with steps 0, every, 2 every, ...\n    ",
+            "DOC": "Fill the rows with steps 0, every, 2 every, ...\n    ",
             "EXTRA": f"every, {', '.join(f'{x}_rows' for x in state)}, ",
             "RECORD": indented(record, 3),
             "FILL": indented(fill, 2),
