@@ -22,7 +22,26 @@ class ModelError(CatapultError, ValueError):
     """A network, loss or optimizer that cannot be understood as written."""
 
 
-class DomainError(InputError):
+class StartError(InputError):
+    """A start that is missing, or that a run cannot take.
+
+    Parameters
+    ----------
+    fact : str
+        What is wrong.
+    remedy : str
+        What to do in Python; the command line says it in its own options.
+    """
+
+    def __init__(self, fact: str, remedy: str = "") -> None:
+        self.fact = fact
+        super().__init__(fact, remedy)
+
+    def __str__(self) -> str:
+        return "; ".join(filter(None, self.args))
+
+
+class DomainError(StartError):
     """A state that no finite-width network can have, such as |f| > sqrt(n) lambda / 2."""
 
 

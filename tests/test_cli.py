@@ -124,6 +124,49 @@ def test_a_random_start_is_a_function_of_its_seed(catapult):
     assert catapult(words, "4").out != catapult(words, "5").out
 
 
+def test_no_message_of_a_run_speaks_python(catapult):
+    """Remedies of the library are calls; those of the command line are options."""
+    for words, said in BAD_INPUT:
+        if words.startswith("run "):
+            assert "ct." not in catapult(words).err, said
+
+
+def test_an_update_map_that_is_known_by_name_serves_the_commands(catapult):
+    mode = ct.models.aligned_mode(2)
+    words = "aligned_mode:depth=2"
+    assert catapult(f"derive {words}").out.strip() == str(mode)
+    assert catapult("derive aligned_mode").out.strip() == str(ct.models.aligned_mode())
+    assert "w1 = 1" in catapult(f"analyse {words},label=1").out
+    assert "w1**2" in catapult(f"phases {words}").out
+    assert "aligned_mode_squared_gd_step" in catapult(f"export {words} --target c").out
+    claim = "w1' = w1 - eta*w2*(w1*w2 - y)"
+    assert catapult("verify", claim, "--model", words).code == 0
+    assert catapult("verify", claim.replace("- y", "+ y"), "--model", words).code == 1
+    done = catapult(f"run {words} --eta 0.1 --y 1.5 --start w1=1,w2=0.5")
+    assert (done.code, "lazy" in done.out) == (0, True)
+
+
+def test_a_start_by_name_is_the_one_of_the_options(catapult):
+    words = "run uv --eta 1.2 --n 100 --steps 5"
+    named = catapult(f"{words} --start f=0.5,lam=3").out
+    assert named == catapult(f"{words} --f 0.5 --lam 3").out
+    assert named != catapult(f"{words} --f 0.5 --lam 2").out
+    assert catapult(f"{words} --seed 0").out == catapult(words).out
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "name", "value"), [("clipped", "clip", 0.5), ("unnormalised_sam", "rho", 0.1)]
+)
+def test_run_takes_the_numbers_of_every_optimizer(catapult, optimizer, name, value):
+    words = f"run uv --eta 0.3 --n 100 --f 1 --lam 2 --optimizer {optimizer}"
+    done = catapult(f"{words} --{name} {value}")
+    given = {"eta": 0.3, "n": 100.0, name: value}
+    want = ct.run(
+        ct.derive(ct.models.uv(), optimizer=optimizer), {"f": 1.0, "lam": 2.0}, 500, **given
+    )
+    assert f"lam: {float(want['lam'])}" in done.out
+
+
 def test_phases_are_printed_in_symbols_and_in_numbers(catapult):
     done = catapult("phases uv --lam 2 --f 1 --n 1e6 --eta 0.5,1.5,2.5")
     assert done.code == 0
@@ -181,6 +224,27 @@ BAD_INPUT = [
     ("run uv --eta 1 --out /nowhere/runs.nc", "writable folder"),
     ("run linear --eta 1 --data /nowhere/data.npz", "no file"),
     ("run linear --eta 1 --f 1", "--seed"),
+    ("derive uv --latex --json", "--latex and --json exclude each other"),
+    ("derive uv --steps --json", "--steps and --json exclude each other"),
+    ("derive uv --steps --latex", "--steps and --latex exclude each other"),
+    ("certify --check a.nc --out b.nc", "--check and --out exclude each other"),
+    ("run uv --eta 1 --f 1e9", "another --f and --lam, or --seed for a random start"),
+    ("run uv --eta 1 --start f=1", "the start lacks lam; give another --f and --lam"),
+    ("run uv --eta 1 --start f", "write names and numbers, as in f=1,lam=2"),
+    ("run uv --eta 1 --start f=1,lm=2", "did you mean 'lam'"),
+    ("run uv --eta 1 --start f=1,lam=2 --seed 1", "--start and --seed exclude each other"),
+    ("run uv --eta 1 --f 1 --seed 1", "--f and --seed exclude each other"),
+    ("run random_quadratic --eta 0.1 --f 1", "give another --start T1=...,T2=..."),
+    ("run aligned_mode --eta 0.1 --y 1", "give --start w1=...,w2=...,w3=..."),
+    ("run aligned_mode --eta 0.1 --y 1 --start w1=1", "lacks w2, w3; give --start w1="),
+    ("run aligned_mode --eta 0.1 --y 1 --n 9 --start w1=1,w2=1,w3=1", "n"),
+    ("run uv --eta 1 --optimizer clipped", "needs clip: give --clip"),
+    ("run uv --eta 1 --optimizer sam", "needs rho: give --rho"),
+    ("derive aligned_mod", "did you mean 'aligned_mode'"),
+    ("derive aligned_mode:depth=1", "at least 2"),
+    ("derive aligned_mode:width=3", "unknown argument of aligned_mode 'width'"),
+    ("derive aligned_mode --optimizer sgd", "known for gd alone, not for sgd"),
+    ("derive aligned_mode --loss logistic", "modes mix"),
     ("phases uv --lam -1", "lam must be positive, got -1"),
     ("phases uv --lam 2 --n 0", "n must be positive"),
     ("phases uv --lam 2 --eta abc", "lo:hi:count"),
@@ -240,7 +304,7 @@ def test_an_interrupted_command_says_so_and_ends_with_130(catapult, monkeypatch)
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli.dynamics, "model_of", interrupted)
+    monkeypatch.setattr(cli.dynamics, "map_of", interrupted)
     done = catapult("derive uv")
     assert done.code == 130
     assert done.err == "interrupted; what was finished has been kept\n"
@@ -250,7 +314,7 @@ def test_an_error_that_nobody_foresaw_is_not_hidden(monkeypatch):
     def broken(*_):
         raise ZeroDivisionError
 
-    monkeypatch.setattr(cli.dynamics, "model_of", broken)
+    monkeypatch.setattr(cli.dynamics, "map_of", broken)
     monkeypatch.setattr(sys, "argv", ["catapult", "derive", "uv"])
     with pytest.raises(ZeroDivisionError):
         cli.main()

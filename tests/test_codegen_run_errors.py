@@ -174,6 +174,13 @@ def test_the_offending_matrix_lane_is_named():
         call(run, MATRIX, {"start": {**BLOCKS, "G": good}})
 
 
+def test_a_map_without_frames_has_no_velocities_to_leave_out():
+    mode = models.aligned_mode(2)
+    with pytest.raises(InputError, match="the start lacks w2; give start="):
+        run(mode, {"w1": 1.0}, 5, eta=0.1, y=1.0)
+    assert run(mode, {"w1": 1.0, "w2": 0.0}, 5, eta=0.1, y=1.0).sizes == {}
+
+
 def test_a_start_law_needs_a_width():
     fixed = UV.subs(n=sp.Integer(64))
     with pytest.raises(InputError, match="needs the width n"):

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from catapult_theory.cli.app import LossName, ModelName, OptimizerName, app, model_of
+from catapult_theory.cli.app import LossName, ModelName, OptimizerName, app, map_of
 
 
 @app.command(epilog="Example: catapult analyse uv:label")
@@ -18,7 +18,6 @@ def analyse(
 ) -> None:
     """Print fixed points, stability thresholds, invariant lines and 2-cycles, in closed form."""
     from catapult_theory.symbolic.analysis import analyse as find
-    from catapult_theory.symbolic.closure import derive
 
-    found = find(derive(model_of(model), loss, optimizer))
+    found = find(map_of(model, loss, optimizer))
     typer.echo(found.latex() if latex else str(found))

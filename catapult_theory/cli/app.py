@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import Annotated, Any, cast
 
 import typer
@@ -63,7 +64,7 @@ WIDE = 160
 MODEL_HELP = (
     "a model of the zoo: uv, linear, quadratic_activation, ...; after a colon label (a symbol) or "
     "a number for the label, such as uv:0.5, k for any number of outputs (linear:k), or "
-    "arguments by name: matrix_sensing:rows=2,cols=3"
+    "arguments by name: matrix_sensing:rows=2,cols=3, aligned_mode:depth=4"
 )
 ModelName = Annotated[str, typer.Argument(metavar="MODEL", help=MODEL_HELP)]
 ModelOption = Annotated[str, typer.Option("--model", help=MODEL_HELP)]
@@ -134,6 +135,92 @@ def model_of(name: str, inputs: int | None = None, outputs: int = 1) -> Any:
     from catapult_theory.symbolic import models
 
     return models.from_text(name, inputs, outputs)
+
+
+def subject_of(name: str, loss: str, optimizer: str) -> Any:
+    """Return what a claim is about: a zoo model, or an update map that is known by its name.
+
+    Parameters
+    ----------
+    name : str
+    loss, optimizer : str
+
+    Returns
+    -------
+    Model or UpdateMap
+
+    Raises
+    ------
+    InputError
+        For an unknown name, label or optimizer.
+
+    Examples
+    --------
+    >>> subject_of("uv", "squared", "gd").name
+    'uv'
+    """
+    from catapult_theory.symbolic import models
+
+    return models.map_from_text(name, loss, optimizer) or model_of(name)
+
+
+def map_of(
+    name: str, loss: str, optimizer: str, inputs: int | None = None, outputs: int = 1
+) -> Any:
+    """Return the exact dynamics that the words of a command line mean.
+
+    Parameters
+    ----------
+    name : str
+        A model of the zoo, as for `model_of`, or an update map: aligned_mode:depth=4.
+    loss, optimizer : str
+    inputs, outputs : int
+        Sizes of the matrix models that have them.
+
+    Returns
+    -------
+    UpdateMap
+
+    Raises
+    ------
+    InputError
+        For an unknown name, label, loss or optimizer.
+    NotClosed
+        If there is none.
+
+    Examples
+    --------
+    >>> map_of("uv", "squared", "gd").state
+    uv(f=f, lam=lam)
+    """
+    from catapult_theory.symbolic import closure, models
+
+    known = models.map_from_text(name, loss, optimizer)
+    return known or closure.derive(model_of(name, inputs, outputs), loss, optimizer)
+
+
+def check_one(options: Mapping[str, bool]) -> None:
+    """Refuse options that exclude one another: each is a form of the whole output.
+
+    Parameters
+    ----------
+    options : mapping of str to bool
+        Whether each was given.
+
+    Raises
+    ------
+    InputError
+
+    Examples
+    --------
+    >>> check_one({"--latex": True, "--json": True})
+    Traceback (most recent call last):
+    ...
+    catapult_theory.errors.InputError: --latex and --json exclude each other: give one of them
+    """
+    given = [option for option, is_given in options.items() if is_given]
+    if len(given) > 1:
+        raise InputError(f"{' and '.join(given)} exclude each other: give one of them")
 
 
 def numbers(text: str) -> Any:

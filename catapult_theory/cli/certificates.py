@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from catapult_theory.cli.app import app
+from catapult_theory.cli.app import app, check_one
 from catapult_theory.cli.files import check_new, check_target
 from catapult_theory.errors import InputError
 
@@ -30,6 +30,7 @@ def certify(
 
     Exit code 1 if a check finds a certificate that does not hold.
     """
+    check_one({"--check": check is not None, "--out": out is not None})
     if check is not None:
         _check(check, sample, seed)
         return

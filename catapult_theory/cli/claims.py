@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from catapult_theory.cli.app import LossName, ModelOption, OptimizerName, app, model_of
+from catapult_theory.cli.app import LossName, ModelOption, OptimizerName, app, subject_of
 
 EXIT_OF_VERDICT = {"holds": 0, "holds-under-hypotheses": 0, "fails": 1}
 _SECONDS = 20.0
@@ -29,7 +29,7 @@ def verify(
 
     verdict = judge(
         claim,
-        model_of(model),
+        subject_of(model, loss, optimizer),
         loss=loss,
         optimizer=optimizer,
         where=where,

@@ -16,12 +16,14 @@ from catapult_theory.cli.app import (
     OptimizerName,
     Outputs,
     app,
-    model_of,
+    check_one,
+    map_of,
     numbers,
     show,
 )
 from catapult_theory.cli.files import check_target, save_netcdf
-from catapult_theory.errors import InputError
+from catapult_theory.cli.starts import start_of, start_options
+from catapult_theory.errors import InputError, StartError
 
 
 @app.command(epilog="Example: catapult derive uv:label --steps")
@@ -36,9 +38,8 @@ def derive(
     json: Annotated[bool, typer.Option("--json", help="print the map as JSON")] = False,
 ) -> None:
     """Derive the exact closed update equations of a model."""
-    from catapult_theory.symbolic.closure import derive as derive_map
-
-    found = derive_map(model_of(model, inputs, outputs), loss, optimizer)
+    check_one({"--steps": steps, "--latex": latex, "--json": json})
+    found = map_of(model, loss, optimizer, inputs, outputs)
     if json:
         typer.echo(found.to_json())
     elif latex:
@@ -62,11 +63,10 @@ def export(
 ) -> None:
     """Write a kernel as one file that needs nothing of this package."""
     from catapult_theory.codegen.export import check_destination, exported, write_whole
-    from catapult_theory.symbolic.closure import derive as derive_map
 
     if out != "-":
         check_destination(Path(out), target, force)
-    source = exported(derive_map(model_of(model, inputs, outputs), loss, optimizer), target, dtype)
+    source = exported(map_of(model, loss, optimizer, inputs, outputs), target, dtype)
     if out == "-":
         typer.echo(source, nl=False)
     else:
@@ -77,14 +77,17 @@ def export(
 def run(
     model: ModelName,
     eta: Annotated[str, typer.Option(help="learning rates: 0.5,1 or lo:hi:count")],
-    n: Annotated[str, typer.Option(help="widths")] = "4096",
+    n: Annotated[str | None, typer.Option(help="widths; 4096 where the map has one")] = None,
     steps: Annotated[int, typer.Option(help="training steps")] = 500,
     f: Annotated[float | None, typer.Option(help="output at the start")] = None,
     lam: Annotated[float | None, typer.Option(help="tangent kernel at the start")] = None,
+    start: Annotated[str | None, typer.Option(help="state by name: w1=1,w2=0.5")] = None,
+    seed: Annotated[int | None, typer.Option(help="of a random start, the default: 0")] = None,
     y: Annotated[float | None, typer.Option(help="label")] = None,
     beta: Annotated[float | None, typer.Option(help="momentum")] = None,
     omega: Annotated[float | None, typer.Option(help="weight decay")] = None,
-    seed: Annotated[int, typer.Option(help="random start, where f and lam are not given")] = 0,
+    clip: Annotated[float | None, typer.Option(help="clipped: largest gradient norm")] = None,
+    rho: Annotated[float | None, typer.Option(help="sam: radius")] = None,
     loss: LossName = "squared",
     optimizer: OptimizerName = "gd",
     outputs: Outputs = 1,
@@ -97,19 +100,22 @@ def run(
     from catapult_theory.codegen.grid import grid
     from catapult_theory.codegen.run import run as run_map
     from catapult_theory.phases.classification import classify
-    from catapult_theory.symbolic.closure import derive as derive_map
 
     check_target(out)
-    found = derive_map(model_of(model, outputs=outputs), loss, optimizer)
+    found = map_of(model, loss, optimizer, outputs=outputs)
     pair = _data(found, model, data, outputs)
-    axes: dict[str, Any] = grid(eta=numbers(eta), n=numbers(n))
-    given: dict[str, Any] = {
-        k: v for k, v in {"y": y, "beta": beta, "omega": omega}.items() if v is not None
-    }
-    _check_given(found, {c.name for c in found.constants} & {"y", "beta", "omega"}, given)
-    start = _start(found, f, lam, seed)
+    names = {c.name for c in found.constants}
+    widths = {"n": "4096" if n is None else n} if n is not None or "n" in names else {}
+    axes: dict[str, Any] = grid(**{k: numbers(v) for k, v in {"eta": eta, **widths}.items()})
+    options = {"y": y, "beta": beta, "omega": omega, "clip": clip, "rho": rho}
+    given: dict[str, Any] = {k: v for k, v in options.items() if v is not None}
+    _check_given(found, names & set(options), given)
+    begun = start_of(found, {"f": f, "lam": lam}, start, seed)
     extra = ("lam",) if found.is_matrix else ()
-    result = run_map(found, start, steps, data=pair, observables=extra, **axes, **given)
+    try:
+        result = run_map(found, begun, steps, data=pair, observables=extra, **axes, **given)
+    except StartError as error:
+        raise InputError(f"{error.fact}; {start_options(found)}") from error
     result["behaviour"] = classify(result)
     if out is not None:
         save_netcdf(result, out)
@@ -141,17 +147,6 @@ def _data(update_map: Any, model: str, path: Path | None, outputs: int) -> Any:
     if path is None:
         raise InputError(f"{update_map.model} needs data: give --data, an .npz with X and y")
     return tuple(load(path))
-
-
-def _start(update_map: Any, f: float | None, lam: float | None, seed: int) -> Any:
-    if f is None and lam is None:
-        from catapult_theory.networks.starts import gaussian_start
-
-        return gaussian_start(seed=seed)
-    if update_map.is_matrix:
-        raise InputError("--f and --lam are for the uv-model: give --seed instead")
-    known = {"f": 1.0 if f is None else f, "lam": 2.0 if lam is None else lam}
-    return {s.name: known.get(s.name, 0.0) for s in update_map.variables}
 
 
 def _print_runs(dataset: Any) -> None:
@@ -206,9 +201,8 @@ def phases(
 
     from catapult_theory.phases.bounds import phase_bounds
     from catapult_theory.phases.predict import predict_phase
-    from catapult_theory.symbolic.closure import derive as derive_map
 
-    found = derive_map(model_of(model), loss, optimizer)
+    found = map_of(model, loss, optimizer)
     options = {"lam": lam, "f": f, "y": y, "n": n, "beta": beta, "omega": omega}
     given: dict[str, Any] = {k: v for k, v in options.items() if v is not None}
     # All that may be refused comes before the first line that is printed.

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from catapult_theory.cli.app import LossName, ModelOption, OptimizerName, app, model_of
+from catapult_theory.cli.app import LossName, ModelOption, OptimizerName, app, subject_of
 
 EXIT_OF_STATUS = {"proved": 0, "counterexample": 1}
 
@@ -28,8 +28,9 @@ def falsify(
     from catapult_theory.rigor.falsification.search import falsify as search
 
     with Console(stderr=True).status("searching"):
+        subject = subject_of(model, loss, optimizer)
         found = search(
-            claim, model_of(model), loss=loss, optimizer=optimizer, where=where, steps=steps,
+            claim, subject, loss=loss, optimizer=optimizer, where=where, steps=steps,
             tries=tries, seed=seed, seconds=seconds,
         )  # fmt: skip
     typer.echo(str(found))

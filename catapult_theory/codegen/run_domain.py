@@ -73,8 +73,8 @@ def _check_relations(update_map: UpdateMap, lanes: Lanes, slack: float) -> None:
 
 def _error(where: str, what: str) -> DomainError:
     return DomainError(
-        f"no network of this width has the state of {where}: {what}; "
-        "give a state inside the domain, or draw one with ct.gaussian_start(seed=0)"
+        f"no network of this width has the state of {where}: {what}",
+        "give a state inside the domain, or draw one with ct.gaussian_start(seed=0)",
     )
 
 

@@ -13,7 +13,7 @@ import xarray as xr
 from catapult_theory.codegen.grid import Array, Lanes, lanes_of
 from catapult_theory.codegen.labels import ranges
 from catapult_theory.codegen.run_checks import length_of
-from catapult_theory.errors import InputError, unknown_name
+from catapult_theory.errors import InputError, StartError, unknown_name
 from catapult_theory.symbolic.symbols import Inner, n
 from catapult_theory.symbolic.update_map import UpdateMap
 
@@ -159,9 +159,9 @@ def _given(
         else:
             missing.append(s.name)
     if missing:
-        raise InputError(
-            f"the start lacks {', '.join(missing)}: give start={_example(update_map)}, or a "
-            "start law such as ct.gaussian_start(seed=0)"
+        raise StartError(
+            f"the start lacks {', '.join(missing)}",
+            f"give start={_example(update_map)}, or a start law such as ct.gaussian_start(seed=0)",
         )
     return {name: values[name] for name in known}
 
@@ -180,7 +180,7 @@ def _is_velocity(update_map: UpdateMap, symbol: Any) -> bool:
         if isinstance(expression, sp.Expr) and not update_map.is_matrix
         else [{s.name for s in expression.atoms(sp.MatrixSymbol)}]
     )
-    return all(names & buffers for names in products)
+    return bool(products) and all(names & buffers for names in products)
 
 
 def _check_shapes(update_map: UpdateMap, lanes: Lanes, sizes: Mapping[str, int]) -> None:
@@ -215,7 +215,10 @@ def _drawn(
 ) -> Start:
     """Draw once for each seed and distinct width, and spread over the lanes of the width."""
     if n.name not in lanes.values:
-        raise InputError(f"a start law needs the width n as a parameter of {update_map.model}")
+        raise StartError(
+            f"a start law needs the width n as a parameter of {update_map.model}",
+            f"give n, or the state itself: start={_example(update_map)}",
+        )
     frame = update_map.frame
     counts = [length_of(c, sizes) for c in frame.columns[: frame.trained]]
     columns = sum(counts)

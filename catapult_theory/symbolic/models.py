@@ -23,9 +23,11 @@ from catapult_theory.symbolic.model import Model
 from catapult_theory.symbolic.quadratic_models import quadratic, random_quadratic
 from catapult_theory.symbolic.sign_units import relu_one_sample
 from catapult_theory.symbolic.symbols import data, diagonal, matrix, n, vectors
+from catapult_theory.symbolic.update_map import UpdateMap
 
 __all__ = [
     "FROM_DATA",
+    "MAPS",
     "NAMED",
     "aligned_mode",
     "arguments",
@@ -202,6 +204,9 @@ NAMED: dict[str, Callable[..., Model]] = {
     )
 }
 
+# What is closed before a loss and an optimizer are chosen: functions that return update maps.
+MAPS: dict[str, Callable[..., UpdateMap]] = {aligned_mode.__name__: aligned_mode}
+
 # Models that read their sizes off the data: functions of its inputs d and outputs k.
 FROM_DATA: dict[str, Callable[[int, int], Model]] = {
     "linear": linear,
@@ -236,8 +241,7 @@ def get(name: str, **arguments: Any) -> Model:
     >>> get("uv", label=0.5).label
     1/2
     """
-    if name not in NAMED:
-        raise unknown_name("model", name, NAMED)
+    _check_known(name)
     return NAMED[name](**arguments)
 
 
@@ -262,9 +266,17 @@ def arguments(name: str) -> tuple[str, ...]:
     >>> arguments("linear")
     ('inputs', 'outputs')
     """
-    if name not in NAMED:
-        raise unknown_name("model", name, NAMED)
+    _check_known(name)
     return tuple(signature(NAMED[name]).parameters)
+
+
+def _check_known(name: str) -> None:
+    if name in MAPS:
+        raise InputError(
+            f"{name} is no model but an update map: take ct.models.{name}(), which is derived"
+        )
+    if name not in NAMED:
+        raise unknown_name("model", name, (*NAMED, *MAPS))
 
 
 def from_text(text: str, inputs: int | None = None, outputs: int = 1) -> Model:
@@ -293,10 +305,51 @@ def from_text(text: str, inputs: int | None = None, outputs: int = 1) -> Model:
     >>> from_text("uv:0.5").label, from_text("linear:k").output.shape
     (1/2, (m, k))
     """
-    base, _, rest = text.partition(":")
+    base = text.partition(":")[0]
     accepted = arguments(base)
     sizes = {"inputs": inputs, "outputs": outputs}
     given: dict[str, Any] = {k: v for k, v in sizes.items() if k in accepted and v is not None}
+    return get(base, **{**given, **_given(text, accepted)})
+
+
+def map_from_text(text: str, loss: Any = "squared", optimizer: Any = "gd") -> UpdateMap | None:
+    """Return the update map that a name means by itself; None for the name of a model.
+
+    Parameters
+    ----------
+    text : str
+        A key of ``MAPS``, after a colon its label or arguments by name: "aligned_mode:depth=4".
+    loss, optimizer : str
+
+    Returns
+    -------
+    UpdateMap or None
+
+    Raises
+    ------
+    InputError
+        For arguments that are not its own, or an optimizer for which it is not stated.
+
+    Examples
+    --------
+    >>> map_from_text("aligned_mode:depth=2").state
+    State(w1=w1, w2=w2)
+    >>> map_from_text("uv") is None
+    True
+    """
+    base = text.partition(":")[0]
+    if base not in MAPS:
+        return None
+    found = MAPS[base](**_given(text, ("depth", "label")), loss=loss)
+    if optimizer != found.optimizer:
+        raise InputError(f"{base} is known for {found.optimizer} alone, not for {optimizer}")
+    return found
+
+
+def _given(text: str, accepted: tuple[str, ...]) -> dict[str, Any]:
+    """Return what stands after the colon, by the names of the arguments."""
+    base, _, rest = text.partition(":")
+    given: dict[str, Any] = {}
     for part in filter(None, rest.split(",")):
         key, equals, value = part.partition("=")
         if part == "k" and "outputs" in accepted:
@@ -308,7 +361,7 @@ def from_text(text: str, inputs: int | None = None, outputs: int = 1) -> Model:
         if key not in accepted:
             raise unknown_name(f"argument of {base}", key, accepted)
         given[key] = _argument(text, key, value)
-    return get(base, **given)
+    return given
 
 
 def _argument(text: str, key: str, value: str) -> Any:

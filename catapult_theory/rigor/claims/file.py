@@ -198,7 +198,8 @@ def judge_entries(entries: Iterable[Entry], timeout: float | None = SECONDS) -> 
         key = entry.model, entry.loss, entry.optimizer
         try:
             if key not in known:
-                known[key] = vocabulary_of(models.from_text(entry.model), *key[1:])
+                subject = models.map_from_text(*key) or models.from_text(entry.model)
+                known[key] = vocabulary_of(subject, *key[1:])
             yield Result(entry, _verdict(entry, known[key], timeout))
         except ClaimError as cause:
             yield Result(entry, None, str(cause))
