@@ -191,7 +191,7 @@ def map_of(
     Examples
     --------
     >>> map_of("uv", "squared", "gd").state
-    uv(f=f, lam=lam)
+    State(f=f, lam=lam)
     """
     from catapult_theory.symbolic import closure, models
 
