@@ -25,15 +25,16 @@ def blocks(side, reach, like):
 
 {JIT}
 def pack(square, reach, out):
-    """Copy the lower half of a symmetric matrix, by rows of blocks."""
+    """Copy the lower half of a symmetric matrix, by rows of blocks, between zeros."""
     flat, side = out.reshape(-1), len(square)
     wide, k = 2 * BYTES // out.itemsize, 0
     for top in range(0, in_blocks(side, out), TILE):
         for left in range(0, min(top // wide * wide + wide, reach), wide):
-            for i in range(top, top + TILE):
-                for j in range(left, left + wide):
-                    flat[k] = square[i, j] if i < side and j < side else 0.0
-                    k += 1
+            for i in range(top, min(top + TILE, side)):
+                place = k + (i - top) * wide - left
+                for j in range(left, min(left + wide, side)):
+                    flat[place + j] = square[i, j]
+            k += TILE * wide
 
 
 {JIT}
@@ -44,11 +45,11 @@ def unpack_change(packed, reach, square):
     square[reach:, reach:] = 0.0
     for top in range(0, in_blocks(side, packed), TILE):
         for left in range(0, min(top // wide * wide + wide, reach), wide):
-            for i in range(top, top + TILE):
-                for j in range(left, left + wide):
-                    if j <= i < side:
-                        square[i, j] = square[j, i] = flat[k] - square[i, j]
-                    k += 1'''
+            for i in range(top, min(top + TILE, side)):
+                place = k + (i - top) * wide - left
+                for j in range(left, min(left + wide, i + 1)):
+                    square[i, j] = square[j, i] = flat[place + j] - square[i, j]
+            k += TILE * wide'''
 
 PASS = '''def row_sums(builder, vectors):
     """Emit the sums of the entries of each of some vectors, as one vector."""
