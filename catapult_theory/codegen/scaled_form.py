@@ -198,7 +198,7 @@ def _is_steep(loss: Any, size: Any) -> bool:
     if not own.is_Symbol or not loss.is_polynomial(own):
         return False
     polynomial = sp.Poly(loss, own)
-    return bool(polynomial.degree() == 2 and polynomial.LC().is_positive and polynomial.LC() == 1)
+    return bool(polynomial.degree() == 2 and polynomial.LC() == 1)
 
 
 def _oscillates(update_map: Any) -> bool:
