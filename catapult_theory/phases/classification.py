@@ -17,8 +17,8 @@ NEEDED = ("status", "peak_loss", "peak_step")
 class Behaviour(StrEnum):
     """What a run did; the prediction of the bounds has names of its own.
 
-    Two are for runs that neither converged nor diverged within their steps: ``OSCILLATING`` where
-    the loss ends above its start, ``UNFINISHED`` where it does not.
+    Two are for runs that neither converged nor diverged within their steps: ``UNFINISHED`` where
+    the loss never exceeded its start, ``OSCILLATING`` where it did and has not settled since.
     """
 
     LAZY = "lazy"
@@ -34,8 +34,8 @@ def classify(dataset: xr.Dataset) -> xr.DataArray:
 
     Lazy: converged with loss <= L_0 (1 + 1e-9) throughout; catapult: converged after exceeding
     that; divergent and invalid: as the status says. Of runs that neither converged nor diverged
-    within their steps (theory, section 1), oscillating: the loss ends above that; unfinished: it
-    does not, though it may have been above. With more steps a slow descent becomes lazy and a
+    within their steps (theory, section 1), unfinished: the loss never exceeded that;
+    oscillating: it did, and is bounded. With more steps a slow descent becomes lazy and a
     catapult on its way down catapult; a cycle stays. L_0 is ``loss_start`` where the run
     recorded it; otherwise a run is lazy if its largest loss is the first one.
 
@@ -73,7 +73,7 @@ def classify(dataset: xr.Dataset) -> xr.DataArray:
     codes = _codes(status)
     rose = _rose(dataset).broadcast_like(status).transpose(*status.dims)
     words = np.full(status.shape, Behaviour.OSCILLATING.value, dtype="<U11")
-    words[~_ends_high(dataset, rose).values] = Behaviour.UNFINISHED.value
+    words[~rose.values] = Behaviour.UNFINISHED.value
     converged = status.values == codes["converged"]
     words[converged & ~rose.values] = Behaviour.LAZY.value
     words[converged & rose.values] = Behaviour.CATAPULT.value
@@ -89,15 +89,6 @@ def _rose(dataset: xr.Dataset) -> xr.DataArray:
         least = dataset["loss_start"] * (1 + TOLERANCE)
         return xr.DataArray(dataset["peak_loss"] > least)
     return xr.DataArray(dataset["peak_step"] > 0)
-
-
-def _ends_high(dataset: xr.Dataset, rose: xr.DataArray) -> xr.DataArray:
-    """Whether the loss ends above its start; where the dataset lacks it, whether it rose."""
-    if "loss" not in dataset.variables or "loss_start" not in dataset.variables:
-        return rose
-    loss = dataset["loss"].isel(step=-1) if "step" in dataset["loss"].dims else dataset["loss"]
-    high = xr.DataArray(loss > dataset["loss_start"] * (1 + TOLERANCE))
-    return high.broadcast_like(rose).transpose(*rose.dims)
 
 
 def _codes(status: xr.DataArray) -> dict[str, int]:
