@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import catapult_theory as ct
+from catapult_theory.rigor.certified import search
 from catapult_theory.rigor.certified import step as certified_step
 from catapult_theory.rigor.certified import theorems as certified_theorems
 from catapult_theory.rigor.certified.cells import Cells
@@ -230,6 +231,25 @@ def test_an_interrupt_keeps_what_was_shown():
     assert found.attrs["stopped"] == "interrupted"
     assert sum(found.area.values()) == 1.0
     assert found.area["converges"] > 0
+
+
+@pytest.mark.parametrize("level", [1, 5, 9])
+def test_an_interrupt_in_the_middle_of_a_levels_end_counts_no_cell_twice(monkeypatch, level):
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    keep, calls = search._Search.keep, []
+
+    def interrupted(self, *cells):
+        keep(self, *cells)
+        calls.append(len(calls))
+        if len(calls) == level:
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(search._Search, "keep", interrupted)
+    found = ct.certify(0.3, levels=48, budget=600.0)
+    signal.signal(signal.SIGINT, before)
+    assert found.attrs["stopped"] == "interrupted"
+    assert len(calls) >= level
+    assert sum(found.area.values()) == 1.0
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+import signal
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -220,14 +223,32 @@ def _run(
                 seen += list(pool.map(search.examine, [search.waiting[part] for part in parts]))
                 number = parts[-1].stop
                 progress(search.level, search.count + number, search.open_area)
-            search.next_level(seen, number)
-            seen, number = [], 0
+            with _together():
+                search.next_level(seen, number)
+                seen, number = [], 0
     except _OutOfBudget:
         stopped = "the budget was spent"
     except KeyboardInterrupt:
         stopped = "interrupted"
     _finish(search, seen, number)
     return stopped
+
+
+@contextmanager
+def _together() -> Iterator[None]:
+    """Hold an interrupt back until all is done: between two of its steps cells count twice."""
+    usual = signal.getsignal(signal.SIGINT)
+    if usual is None or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+    signal.signal(signal.SIGINT, lambda number, _: came.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, usual)
+    if came:
+        signal.raise_signal(signal.SIGINT)
 
 
 class _OutOfBudget(Exception):
