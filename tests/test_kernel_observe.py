@@ -25,7 +25,7 @@ def named(update_map):
     return {s.name for s in update_map.variables}
 
 
-@pytest.mark.parametrize("backend", ["array", "llvm", "numba"])
+@pytest.mark.parametrize("backend", ["array", "llvm"])
 @pytest.mark.parametrize("case", [c for c in CASES if not c.samples], ids=lambda c: c.name)
 def test_every_observable_is_that_of_a_trajectorys_first_row(case, backend):
     this = ct.derive(case.model(), case.loss, case.optimizer)
