@@ -18,7 +18,7 @@ from catapult_theory.codegen.lowering import Program
 VERDICT = ("when", "verdict", "decided")
 # Steps of a block: long enough that taking lanes up and laying them down costs little, and short
 # enough that going through one again, for lanes that are decided in it, does.
-BLOCK = 256
+BLOCK = 128
 _COMMON = "i64 %low, i64 %high, i64 %steps, ptr %arrays, ptr %scratch"
 SEEN = ("loss", "peak_loss", "peak_step", "status", "status_step")
 
