@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from catapult_theory.cli.app import check_one
 from catapult_theory.errors import InputError
 
 
@@ -40,9 +41,7 @@ def start_of(
     """
     known = {name: value for name, value in numbers.items() if value is not None}
     ways = {", ".join(f"--{name}" for name in known): known, "--start": text, "--seed": seed}
-    used = [way for way, value in ways.items() if value not in (None, {})]
-    if len(used) > 1:
-        raise InputError(f"{' and '.join(used)} exclude each other: give one of them")
+    check_one({way: value not in (None, {}) for way, value in ways.items()})
     if text is not None:
         return _named(text)
     if known:
